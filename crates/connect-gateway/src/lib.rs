@@ -1,0 +1,1 @@
+//! The daemon that owns Kafka Connect's REST port.

@@ -1,0 +1,1 @@
+//! Juju hook environment and hook commands, typed one to one.

@@ -1,0 +1,1 @@
+//! Development only: misbehaving servers and sandboxes for tests.
