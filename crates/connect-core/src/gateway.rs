@@ -117,9 +117,10 @@ pub struct Users {
 pub struct User {
     /// Name as sent in HTTP basic authentication; for a client `relation-<id>`.
     pub name: String,
-    /// Lower-case hex SHA-256 of the password. Client passwords are random (more than 128 bits),
-    /// so a fast hash is enough; comparison is in constant time.
-    pub password_sha256: String,
+    /// Lower-case hex SHA-256 of each password accepted now: one, or the new and the old one while
+    /// a rotation has its grace time. Client passwords are random (more than 128 bits), so a fast
+    /// hash is enough; comparison is in constant time.
+    pub passwords_sha256: Vec<String>,
     /// The owner tag of connectors this user creates ([`OWNER_KEY`]); absent for an operator.
     pub owner: Option<String>,
 }
