@@ -1,0 +1,101 @@
+//! Where everything of ours lives on a machine, under a root that tests may move.
+
+/// All paths, as text with `/` separators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    root: String,
+}
+
+/// The system user and group that runs the worker (and so the clients' plugins).
+pub const WORKER_USER: &str = "kafka-connect";
+/// The system user and group that runs the gateway.
+pub const GATEWAY_USER: &str = "kafka-connect-gateway";
+/// The worker's systemd unit.
+pub const WORKER_SERVICE: &str = "kafka-connect.service";
+/// The gateway's systemd unit.
+pub const GATEWAY_SERVICE: &str = "kafka-connect-gateway.service";
+/// Runs `juju-exec` for our unit, so that something that happened between hooks brings a hook.
+pub const WAKE_SERVICE: &str = "kafka-connect-wake.service";
+/// Starts [`WAKE_SERVICE`] when the gateway's state file changes.
+pub const WAKE_PATH: &str = "kafka-connect-wake.path";
+/// Starts [`WAKE_SERVICE`] some time after it was armed (a retry).
+pub const WAKE_TIMER: &str = "kafka-connect-wake.timer";
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {
+        impl Layout {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(&self) -> String {
+                format!("{}{}", self.root, $path)
+            })*
+        }
+    };
+}
+
+impl Layout {
+    /// The layout under `root`, without a trailing slash; empty for the real machine.
+    #[must_use]
+    pub fn new(root: &str) -> Self {
+        Self {
+            root: root.trim_end_matches('/').to_owned(),
+        }
+    }
+}
+
+paths! {
+    /// The worker's configuration directory, root:kafka-connect 0750.
+    etc = "/etc/kafka-connect";
+    /// The worker's properties, 0640: they hold the Kafka password.
+    worker_properties = "/etc/kafka-connect/worker.properties";
+    /// The JAAS file naming the worker's users file.
+    jaas = "/etc/kafka-connect/jaas.conf";
+    /// The worker's own users: only the internal one; 0640.
+    internal_users = "/etc/kafka-connect/users.properties";
+    /// log4j2 (Kafka 4) configuration.
+    log4j2 = "/etc/kafka-connect/log4j2.properties";
+    /// log4j (Kafka 3.9) configuration.
+    log4j = "/etc/kafka-connect/log4j.properties";
+    /// Trust store (JKS) for forwarding to other units' peer doors: the internal CA.
+    peer_trust_store = "/etc/kafka-connect/peer-trust.jks";
+    /// Trust store (JKS) for Kafka's brokers.
+    kafka_trust_store = "/etc/kafka-connect/kafka-trust.jks";
+    /// What the next start of the worker will be started with.
+    start_facts = "/etc/kafka-connect/start.json";
+    /// What the running worker was started with (copied by the service).
+    started = "/run/kafka-connect/started.json";
+    /// The gateway's configuration directory, root:kafka-connect-gateway 0750.
+    gateway_etc = "/etc/kafka-connect-gateway";
+    /// The gateway's settings, 0640.
+    gateway_settings = "/etc/kafka-connect-gateway/gateway.json";
+    /// The gateway's users, 0640.
+    gateway_users = "/etc/kafka-connect-gateway/users.json";
+    /// This unit's certificate of the internal CA.
+    peer_certificate = "/etc/kafka-connect-gateway/peer.crt";
+    /// Its private key, 0640.
+    peer_key = "/etc/kafka-connect-gateway/peer.key";
+    /// The internal CA's certificate.
+    internal_ca = "/etc/kafka-connect-gateway/ca.crt";
+    /// The gateway's state.
+    gateway_state = "/run/kafka-connect-gateway/state.json";
+    /// The gateway program.
+    gateway_program = "/opt/kafka-connect-gateway/kafka-connect-gateway";
+    /// Unpacked Kafka releases, one directory each.
+    workloads = "/opt/kafka-connect";
+    /// Unpacked JREs, one directory each.
+    jres = "/opt/kafka-connect-jre";
+    /// The worker's state directory.
+    lib = "/var/lib/kafka-connect";
+    /// The content-addressed bundle store; `<digest>/path` is a plugin path entry.
+    plugins = "/var/lib/kafka-connect/plugins";
+    /// Bundles being fetched; same file system as the store.
+    staging = "/var/lib/kafka-connect/staging";
+    /// Bundles off the plugin path that a running worker may still have open.
+    retired = "/var/lib/kafka-connect/retired";
+    /// The worker's scratch directory (native libraries are mapped from it).
+    tmp = "/var/lib/kafka-connect/tmp";
+    /// Logs.
+    log = "/var/log/kafka-connect";
+    /// systemd units.
+    systemd = "/etc/systemd/system";
+}

@@ -1,0 +1,321 @@
+//! The only place where anything is decided.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::observation::RelationId;
+use crate::secret::Secret;
+
+/// What a round should do. Empty `minted` and `steps` mean that this machine has converged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Secrets to hand to Juju before anything else is done with them.
+    pub minted: Vec<Mint>,
+    /// What to change on this machine, in order.
+    pub steps: Vec<Step>,
+    /// What to tell other units and applications; written last, from facts observed.
+    pub promises: Vec<Promise>,
+    /// What the unit's status is if the steps change nothing about it.
+    pub status: Status,
+    /// When to be woken although no event may come, in seconds from now.
+    pub wake_after_s: Option<u64>,
+    /// Lines for the unit's log at WARNING or INFO: every problem, not only the one in the status.
+    pub notes: Vec<Note>,
+}
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// True for a problem, false for information.
+    pub problem: bool,
+    /// The line; no secret.
+    pub text: String,
+}
+
+/// A unit status (`status-set`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// One line, at most about 120 characters.
+    pub message: String,
+}
+
+/// The workload states a charm may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Serving.
+    Active,
+    /// Busy; will go on by itself.
+    Maintenance,
+    /// Waiting for a neighbour.
+    Waiting,
+    /// The operator has to do something.
+    Blocked,
+}
+
+/// An application-owned secret to create (`secret-add --owner application`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// Owner label.
+    pub label: String,
+    /// Description shown by `juju secrets`.
+    pub description: String,
+    /// Content. Values that need more than randomness (the internal CA) are made by the shell:
+    /// see [`MintedValue`].
+    pub content: BTreeMap<String, MintedValue>,
+}
+
+/// A value of a secret to be minted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MintedValue {
+    /// Text made by the core from injected randomness.
+    Text(Secret<String>),
+    /// PEM certificate of a new self-signed internal CA; its key goes to the value below.
+    CaCertificate,
+    /// PEM private key of that CA.
+    CaKey,
+}
+
+/// Who owns a file; both names exist by the time the step runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// User name.
+    pub user: String,
+    /// Group name.
+    pub group: String,
+}
+
+/// Whether a step's failure stops the round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Skip the remaining steps; the failure is observed and planned for.
+    Abort,
+    /// Go on; only this client is affected.
+    Isolate(RelationId),
+}
+
+/// One change of this machine: idempotent, complete, without choices left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Install distribution packages.
+    InstallPackages {
+        /// Package names.
+        packages: Vec<String>,
+    },
+    /// Unpack the `jre` resource (a tar.gz with `bin/java` at any depth) as `directory`.
+    InstallJre {
+        /// The resource's file.
+        archive: String,
+        /// Where it goes.
+        directory: String,
+    },
+    /// Create a system user and its group of the same name.
+    CreateUser {
+        /// Name.
+        name: String,
+    },
+    /// Create a directory, or correct its mode and owner.
+    CreateDirectory {
+        /// Path.
+        path: String,
+        /// Mode.
+        mode: u32,
+        /// Owner.
+        owner: Owner,
+    },
+    /// Unpack a Kafka release so that `<directory>/libs/*.jar` exists.
+    InstallWorkload {
+        /// Where it comes from.
+        source: WorkloadSource,
+        /// Where it goes.
+        directory: String,
+    },
+    /// Copy the gateway program out of the charm.
+    InstallGateway {
+        /// Where it goes.
+        path: String,
+    },
+    /// Fetch, check and store a client's plugin bundle; the outcome is observed as `Fetched`.
+    FetchBundle {
+        /// The client.
+        client: RelationId,
+        /// The URL as the client gave it; may hold a password.
+        url: Secret<String>,
+    },
+    /// Issue this unit's certificate from the internal CA and write certificate, key and CA.
+    IssueCertificate {
+        /// CA certificate, PEM.
+        ca_certificate: String,
+        /// CA key, PEM.
+        ca_key: Secret<String>,
+        /// Addresses the certificate must carry.
+        addresses: Vec<IpAddr>,
+        /// Common name.
+        name: String,
+        /// Where the certificate goes (0640).
+        certificate_path: String,
+        /// Where the key goes (0640).
+        key_path: String,
+        /// Owner of both.
+        owner: Owner,
+    },
+    /// Write a file by rename, born with its mode and owner.
+    WriteFile {
+        /// Path.
+        path: String,
+        /// Mode.
+        mode: u32,
+        /// Owner.
+        owner: Owner,
+        /// Content.
+        content: Secret<Vec<u8>>,
+    },
+    /// Remove a file if it is there.
+    RemoveFile {
+        /// Path.
+        path: String,
+    },
+    /// Take a bundle off the plugin path; a running worker keeps its open files.
+    RetireBundle {
+        /// Digest.
+        digest: String,
+    },
+    /// Put a retired bundle back.
+    RestoreBundle {
+        /// Digest.
+        digest: String,
+    },
+    /// Delete a bundle from the store or from the retired ones.
+    RemoveBundle {
+        /// Digest.
+        digest: String,
+    },
+    /// `systemctl daemon-reload`.
+    ReloadUnits,
+    /// `systemctl enable` (never starts).
+    EnableUnit {
+        /// Unit.
+        unit: String,
+    },
+    /// `systemctl start --no-block`.
+    StartUnit {
+        /// Unit.
+        unit: String,
+    },
+    /// `systemctl restart --no-block`.
+    RestartUnit {
+        /// Unit.
+        unit: String,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// `systemctl stop` (and `disable`), waiting for at most `wait_s` seconds.
+    StopUnit {
+        /// Unit.
+        unit: String,
+        /// Longest wait in seconds; 0 does not wait.
+        wait_s: u64,
+    },
+    /// Wait until the gateway's state file shows these users served, at most `wait_s` seconds.
+    AwaitUsers {
+        /// Generation awaited.
+        generation: String,
+        /// Longest wait in seconds.
+        wait_s: u64,
+    },
+    /// `DELETE /connectors/<name>` through our own worker; 404 is success.
+    DeleteConnector {
+        /// The client it belonged to.
+        client: RelationId,
+        /// Connector name.
+        name: String,
+    },
+    /// `open-port`.
+    OpenPort {
+        /// TCP port.
+        port: u16,
+    },
+    /// `close-port`.
+    ClosePort {
+        /// TCP port.
+        port: u16,
+    },
+    /// `application-version-set`.
+    SetWorkloadVersion {
+        /// Version.
+        version: String,
+    },
+    /// Remove every file, directory, user and unit of ours from this machine.
+    Leave,
+}
+
+/// Where a Kafka release comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkloadSource {
+    /// The `kafka` file resource.
+    Resource {
+        /// Its path.
+        path: String,
+    },
+    /// The official archive, checked against its pinned digest.
+    Release {
+        /// URL.
+        url: String,
+        /// Lower-case hex SHA-512.
+        sha512: String,
+    },
+}
+
+/// A relation of ours by endpoint and id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RelationKey {
+    /// Endpoint name.
+    pub endpoint: String,
+    /// Id.
+    pub id: RelationId,
+}
+
+/// Something told to the outside; every one rests on an observed fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Change keys of our application databag (leader only); `None` removes a key.
+    SetApplicationData {
+        /// Relation.
+        relation: RelationKey,
+        /// Changes only.
+        changes: BTreeMap<String, Option<String>>,
+    },
+    /// Change keys of our unit databag.
+    SetUnitData {
+        /// Relation.
+        relation: RelationKey,
+        /// Changes only.
+        changes: BTreeMap<String, Option<String>>,
+    },
+    /// Replace a secret's content: a new revision of the same URI (leader only).
+    SetSecret {
+        /// Owner label.
+        label: String,
+        /// The whole new content.
+        content: BTreeMap<String, Secret<String>>,
+    },
+    /// Grant a secret to a relation (leader only); idempotent.
+    GrantSecret {
+        /// Owner label.
+        label: String,
+        /// Relation.
+        relation: RelationKey,
+    },
+    /// Remove a secret with all revisions (leader only).
+    RemoveSecret {
+        /// Owner label.
+        label: String,
+    },
+}
+
+/// Randomness, injected. The shell reads it from the operating system, tests from a counter.
+pub trait Entropy {
+    /// Fills `buffer` with random bytes.
+    fn fill(&mut self, buffer: &mut [u8]);
+}
