@@ -1,0 +1,5 @@
+//! The demo.
+
+mod checks;
+
+fn main() {}
