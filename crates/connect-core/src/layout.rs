@@ -74,6 +74,8 @@ paths! {
     peer_certificate = "/etc/kafka-connect-gateway/peer.crt";
     /// Its private key, 0640.
     peer_key = "/etc/kafka-connect-gateway/peer.key";
+    /// What the certificate was issued for (fingerprint of CA, addresses and name).
+    peer_identity = "/etc/kafka-connect-gateway/peer.identity";
     /// The internal CA's certificate.
     internal_ca = "/etc/kafka-connect-gateway/ca.crt";
     /// The gateway's state.
@@ -96,6 +98,8 @@ paths! {
     tmp = "/var/lib/kafka-connect/tmp";
     /// Logs.
     log = "/var/log/kafka-connect";
+    /// The worker's own log.
+    worker_log = "/var/log/kafka-connect/worker.log";
     /// systemd units.
     systemd = "/etc/systemd/system";
 }

@@ -10,3 +10,4 @@ pub mod layout;
 pub mod observation;
 pub mod plan;
 pub mod secret;
+pub mod wire;

@@ -59,8 +59,8 @@ pub struct Observation {
     pub kafka: BTreeMap<RelationId, KafkaRelation>,
     /// Relations on `connect-client`, by id.
     pub clients: BTreeMap<RelationId, ClientRelation>,
-    /// Application-owned secrets that were looked up by label. Labels asked for: the internal
-    /// secret and one user secret per client relation (see `wire::labels`).
+    /// Application-owned secrets that were looked up by label: those that
+    /// [`crate::wire::labels::wanted`] names.
     pub secrets: BTreeMap<String, Reading<OwnSecret>>,
     /// Labels of the secrets that this very hook minted: usable now, kept only if it exits 0.
     pub minted: BTreeSet<String>,
@@ -180,8 +180,11 @@ pub struct PeerRelation {
 pub enum Life {
     /// There.
     Live,
-    /// Being broken in this hook: not to be taken for a live one, although it may be listed.
+    /// Being broken in this hook and no longer listed: the relation itself is going away.
     Leaving,
+    /// Being broken in this hook, yet `relation-ids` still lists it: only our own unit is going
+    /// away, and the client stays with the other units.
+    Parting,
 }
 
 /// A relation on `kafka-client`.
@@ -376,7 +379,7 @@ pub enum Fetched {
 /// A step that failed in this hook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The step's description.
+    /// The step's description, exactly as [`crate::plan::Step::describe`] gives it.
     pub step: String,
     /// The error chain in one line, no secret.
     pub reason: String,

