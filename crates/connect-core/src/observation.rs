@@ -79,6 +79,9 @@ pub struct Observation {
     pub fetched: BTreeMap<RelationId, Fetched>,
     /// Steps that failed in earlier rounds of this hook, in order.
     pub failures: Vec<Failure>,
+    /// Descriptions ([`crate::plan::Step::describe`]) of steps that succeeded in earlier rounds of
+    /// this hook: a restart that systemd has only queued is not asked for twice.
+    pub done: BTreeSet<String>,
     /// How many rounds of this hook came before this one.
     pub round: u32,
 }

@@ -1,12 +1,23 @@
 //! The only place where anything is decided.
 
+pub mod bundles;
+pub mod clients;
+pub mod goal;
+mod leave;
+pub mod promises;
+pub mod rolling;
+mod status;
 mod step;
+pub mod steps;
+pub mod unit;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::layout::Layout;
-use crate::observation::{Observation, RelationId};
+use crate::model::Model;
+use crate::observation::{Hook, Observation, RelationId};
 use crate::secret::Secret;
 
 /// What a round should do. Empty `minted` and `steps` mean that this machine has converged.
@@ -327,16 +338,87 @@ pub trait Entropy {
 }
 
 /// Decides: total, synchronous, deterministic for a given source of randomness.
-pub fn plan(_seen: &Observation, _layout: &Layout, _entropy: &mut dyn Entropy) -> Plan {
-    Plan {
-        minted: Vec::new(),
-        steps: Vec::new(),
-        promises: Vec::new(),
-        status: Status {
-            state: State::Maintenance,
-            message: "starting".to_owned(),
-        },
-        wake_after_s: None,
-        notes: Vec::new(),
+///
+/// Trouble is data: what stands in the way of the goal is found, becomes the status, and the rest
+/// goes on. No steps and nothing minted means that this machine has converged.
+pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> Plan {
+    if seen.hook == Hook::Leave {
+        return leave::plan(seen);
     }
+    let model = Model::read(seen);
+    let mut findings = status::problems(&model);
+
+    let bundles = bundles::assess(&model);
+    let users = users::goal(&model, &mut findings);
+    let request = rolling::request(&model);
+    let goal = goal::machine(
+        &model,
+        &bundles,
+        users.as_ref(),
+        request,
+        layout,
+        &mut findings,
+    );
+    let standing = rolling::standing(&model, &goal.worker);
+    let rolling = rolling::ours(&model, &goal.worker, standing);
+    let mut steps = steps::diff(
+        &model,
+        &goal,
+        &bundles,
+        users.as_ref(),
+        standing,
+        &rolling,
+        layout,
+    );
+
+    let now = model.peers.as_ref().map(|peers| {
+        let round = unit::Round {
+            bundles: &bundles,
+            users: users.as_ref(),
+            standing,
+            rolling: &rolling,
+            stopped: matches!(goal.worker, goal::WorkerGoal::Stop),
+        };
+        (peers, unit::data(&model, peers, &round, layout))
+    });
+    let mut lead = None;
+    if seen.leader
+        && let Some((peers, now)) = &now
+    {
+        lead = Some(clients::lead(
+            &model,
+            peers,
+            now,
+            &bundles,
+            entropy,
+            &mut findings,
+        ));
+    }
+    let mut minted = Vec::new();
+    let mut wake = status::wake(&model, standing, &bundles);
+    if let Some(lead) = &mut lead {
+        minted.append(&mut lead.minted);
+        steps.extend(steps::filtered(&model, std::mem::take(&mut lead.steps)));
+        wake.append(&mut lead.wake_after_s);
+    }
+    findings.extend(status::worker(
+        &model,
+        standing,
+        &rolling,
+        users.as_ref(),
+        layout,
+    ));
+    findings.extend(status::clients(&model, &bundles));
+    let promises = promises::collect(&model, now.as_ref().map(|(peers, now)| (*peers, now)), lead);
+
+    let plan = Plan {
+        minted,
+        steps,
+        promises,
+        status: crate::status::choose(&findings),
+        wake_after_s: wake.into_iter().min(),
+        notes: crate::status::notes(&findings),
+    };
+    debug_assert_eq!(crate::check::violations(seen, &plan), Vec::<String>::new());
+    plan
 }

@@ -36,6 +36,34 @@ pub fn wanted(
     clients: &BTreeMap<RelationId, ClientRelation>,
     peers: Option<&PeerRelation>,
 ) -> BTreeSet<String> {
-    let _ = (leader, clients, peers);
-    BTreeSet::from([INTERNAL.to_owned()])
+    let announced = peers.map(|peers| super::peer::read_application(&peers.application));
+    let known = announced.map(|data| data.clients).unwrap_or_default();
+    let mut labels = BTreeSet::from([INTERNAL.to_owned()]);
+    for (id, client) in &known {
+        labels.insert(user(*id));
+        if client.next.is_some() {
+            labels.insert(next(*id));
+        }
+    }
+    if leader {
+        labels.extend(clients.keys().map(|id| user(*id)));
+        labels.extend(
+            clients
+                .iter()
+                .filter(|(_, relation)| {
+                    let extra = |bag: &super::Databag| bag.contains_key(super::SECRET_EXTRA);
+                    super::client::wants_extra(&super::client::read(relation))
+                        || relation.ours.as_ref().is_some_and(extra)
+                })
+                .map(|(id, _)| extra(*id)),
+        );
+        // Whether a client that is gone had one is not known any more.
+        labels.extend(
+            known
+                .keys()
+                .filter(|id| !clients.contains_key(id))
+                .map(|id| extra(*id)),
+        );
+    }
+    labels
 }

@@ -1,0 +1,35 @@
+//! Every number the core decides by, with its unit and its reason.
+
+/// Longest wait, in seconds, for the gateway to serve a users file: it looks every second, and a
+/// hook must not wait longer than ten.
+pub const AWAIT_USERS_S: u64 = 5;
+/// Seconds until a plugin download is tried again: plugin servers come up minutes after the
+/// relation, and a hook costs little.
+pub const RETRY_FETCH_S: u64 = 30;
+/// Seconds until a step that failed is tried again.
+pub const RETRY_STEP_S: u64 = 60;
+/// Seconds until a worker that is not healthy is looked at again, for the cause in its log.
+pub const LOOK_AGAIN_S: u64 = 15;
+/// Seconds until what must not happen in the minting hook is done in the next one.
+pub const NEXT_HOOK_S: u64 = 2;
+/// Seconds until unfinished deletions of connectors are tried again.
+pub const RETRY_DELETE_S: u64 = 10;
+/// How long, in seconds, a client's old password works after a rotation: clients read the new
+/// revision in their `secret-changed` hook, which may wait behind a slow hook of theirs.
+pub const ROTATION_GRACE_S: u64 = 600;
+/// Longest wait, in seconds, when the worker is stopped for good; measured stops take 1 to 4 s.
+pub const STOP_WAIT_S: u64 = 10;
+/// Characters of a generated password: more than 190 bits of `[A-Za-z0-9]`.
+pub const PASSWORD_LENGTH: usize = 32;
+/// Longest status message in characters; `juju status` cuts longer ones.
+pub const STATUS_LENGTH: usize = 120;
+/// Longest client-made text, in characters, that is repeated in a fault.
+pub const QUOTED_LENGTH: usize = 60;
+/// The worker's only listener, on loopback.
+pub const WORKER_PORT: u16 = 18083;
+/// Seconds systemd waits for the worker to stop; its own upper bound is about 95.
+pub const WORKER_STOP_S: u32 = 150;
+/// Heap in MiB for a profile other than production.
+pub const SMALL_HEAP_MIB: u64 = 256;
+/// Smallest and largest automatic heap in MiB for production; more is asked for explicitly.
+pub const HEAP_MIB: (u64, u64) = (512, 8192);

@@ -1,0 +1,409 @@
+//! Options, each parsed by itself: one bad option names itself and spoils no other.
+
+use std::collections::BTreeMap;
+
+use crate::observation::{ConfigValue, Identity};
+
+/// The options' meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `rest-port`: where clients come in.
+    pub rest_port: u16,
+    /// `peer-port`: where other units come in.
+    pub peer_port: u16,
+    /// `group-id`, or what is derived from application and model.
+    pub group_id: String,
+    /// `worker-config`: the operator's own worker properties.
+    pub worker_config: BTreeMap<String, String>,
+    /// `log-level`.
+    pub log_level: String,
+    /// `profile`.
+    pub profile: Profile,
+    /// `kafka-version`: the release to install without a resource.
+    pub release: Release,
+    /// `kafka-mirror`: base URL of the release archive, without trailing slash.
+    pub kafka_mirror: String,
+    /// `heap-mib`; none for automatic.
+    pub heap_mib: Option<u64>,
+    /// `keep-connectors`: leave a departed client's connectors alone.
+    pub keep_connectors: bool,
+    /// `plugin-max-mib`: largest plugin, packed or unpacked.
+    pub plugin_max_mib: u64,
+    /// `session-timeout-ms`.
+    pub session_timeout_ms: u64,
+    /// `heartbeat-interval-ms`.
+    pub heartbeat_interval_ms: u64,
+    /// `rebalance-delay-ms`.
+    pub rebalance_delay_ms: u64,
+    /// `retry-limit-s`: how long the gateway retries one request.
+    pub retry_limit_s: u64,
+}
+
+/// What the deployment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Sized by the machine.
+    Production,
+    /// Sized as testing.
+    Staging,
+    /// As small as it goes.
+    Testing,
+}
+
+/// A pinned Kafka release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Version.
+    pub version: &'static str,
+    /// Lower-case hex SHA-512 of the archive.
+    pub sha512: &'static str,
+}
+
+/// The releases this charm was tested with.
+pub const RELEASES: [Release; 3] = [
+    Release {
+        version: "3.9.1",
+        sha512: "1ea204ba73411737a275429ca976d440f007ff0957b90b19be41dc5a4bae52617267769be9f0b5791714d0b3c4c760605bd426faea39edd90763585523fa2cfe",
+    },
+    Release {
+        version: "4.1.2",
+        sha512: "78ac6e488b1071122f9608dfdb363f6fe50e1dbbc492347002c0398dfbf77e0d8caa5bf794c5937379721004dfe92025937d238b0faf4eb715529417fd43b491",
+    },
+    Release {
+        version: "4.3.1",
+        sha512: "c7d7b2318cb51aa0c61d3246a51c349210073c5c9b754947ef965a439f2f939e8600f204e134a75ac31faf3829c9370960ef7c6a9886c8a1dbf0339a21f4c54c",
+    },
+];
+
+/// An option that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Its name.
+    pub option: String,
+    /// What is wrong and what would be right.
+    pub fault: String,
+}
+
+/// Worker properties that the operator may not set, by exact name or by prefix: without them the
+/// charm's contract with clients, other units or Kafka does not hold.
+const CONTRACT: [&str; 27] = [
+    "bootstrap.servers",
+    "group.id",
+    "config.storage.topic",
+    "offset.storage.topic",
+    "status.storage.topic",
+    "plugin.path",
+    "plugin.discovery",
+    "listeners",
+    "listeners.*",
+    "admin.listeners",
+    "admin.listeners.*",
+    "rest.*",
+    "connect.protocol",
+    "inter.worker.*",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "scheduled.rebalance.max.delay.ms",
+    "security.protocol",
+    "sasl.*",
+    "ssl.*",
+    "producer.security.protocol",
+    "producer.sasl.*",
+    "producer.ssl.*",
+    "consumer.security.protocol",
+    "consumer.sasl.*",
+    "consumer.ssl.*",
+    "access.control.*",
+];
+
+struct Reader<'a> {
+    raw: &'a BTreeMap<String, ConfigValue>,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Config {
+    /// Reads the options; one that is absent has its default, one with a problem as well.
+    #[must_use]
+    pub fn read(
+        raw: &BTreeMap<String, ConfigValue>,
+        identity: &Identity,
+    ) -> (Self, Vec<ConfigProblem>) {
+        let mut reader = Reader {
+            raw,
+            problems: Vec::new(),
+        };
+        let session_timeout_ms = reader.number("session-timeout-ms", 6000, 1000, 600_000);
+        let config = Self {
+            rest_port: reader.port("rest-port", 8083),
+            peer_port: reader.port("peer-port", 8084),
+            group_id: reader.group_id(identity),
+            worker_config: reader.worker_config(),
+            log_level: reader.choice(
+                "log-level",
+                "INFO",
+                &["TRACE", "DEBUG", "INFO", "WARN", "ERROR"],
+            ),
+            profile: match reader
+                .choice(
+                    "profile",
+                    "production",
+                    &["production", "testing", "staging"],
+                )
+                .as_str()
+            {
+                "testing" => Profile::Testing,
+                "staging" => Profile::Staging,
+                _ => Profile::Production,
+            },
+            release: reader.release(),
+            kafka_mirror: reader.mirror(),
+            heap_mib: Some(reader.number("heap-mib", 0, 0, 1 << 20)).filter(|mib| *mib > 0),
+            keep_connectors: reader.boolean("keep-connectors", false),
+            plugin_max_mib: reader.number("plugin-max-mib", 1024, 1, 1 << 16),
+            session_timeout_ms,
+            heartbeat_interval_ms: reader.number("heartbeat-interval-ms", 1000, 100, 200_000),
+            rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),
+            retry_limit_s: reader.number("retry-limit-s", 25, 0, 300),
+        };
+        if config.rest_port == config.peer_port {
+            reader.problem("peer-port", "must differ from rest-port");
+        }
+        if config.heartbeat_interval_ms * 3 > config.session_timeout_ms {
+            reader.problem(
+                "heartbeat-interval-ms",
+                "must be at most a third of session-timeout-ms",
+            );
+        }
+        if config.heap_mib.is_some_and(|mib| mib < 128) {
+            reader.problem("heap-mib", "must be 0 or at least 128");
+        }
+        (config, reader.problems)
+    }
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, option: &str, fault: &str) {
+        self.problems.push(ConfigProblem {
+            option: option.to_owned(),
+            fault: fault.to_owned(),
+        });
+    }
+
+    fn text(&mut self, option: &str, default: &str) -> String {
+        match self.raw.get(option) {
+            None => default.to_owned(),
+            Some(ConfigValue::Text(text)) => text.trim().to_owned(),
+            Some(ConfigValue::Integer(_) | ConfigValue::Boolean(_) | ConfigValue::Float(_)) => {
+                self.problem(option, "must be a text");
+                default.to_owned()
+            }
+        }
+    }
+
+    fn number(&mut self, option: &str, default: u64, least: u64, most: u64) -> u64 {
+        let value = match self.raw.get(option) {
+            None => return default,
+            Some(ConfigValue::Integer(value)) => u64::try_from(*value).ok(),
+            Some(ConfigValue::Text(_) | ConfigValue::Boolean(_) | ConfigValue::Float(_)) => None,
+        };
+        if let Some(value) = value.filter(|value| (least..=most).contains(value)) {
+            return value;
+        }
+        self.problem(option, &format!("must be a number from {least} to {most}"));
+        default
+    }
+
+    fn port(&mut self, option: &str, default: u16) -> u16 {
+        let value = self.number(option, u64::from(default), 1, 65535);
+        u16::try_from(value).unwrap_or(default)
+    }
+
+    fn boolean(&mut self, option: &str, default: bool) -> bool {
+        match self.raw.get(option) {
+            None => default,
+            Some(ConfigValue::Boolean(value)) => *value,
+            Some(ConfigValue::Text(_) | ConfigValue::Integer(_) | ConfigValue::Float(_)) => {
+                self.problem(option, "must be true or false");
+                default
+            }
+        }
+    }
+
+    fn choice(&mut self, option: &str, default: &str, choices: &[&str]) -> String {
+        let text = self.text(option, default);
+        if let Some(choice) = choices
+            .iter()
+            .find(|choice| choice.eq_ignore_ascii_case(&text))
+        {
+            return (*choice).to_owned();
+        }
+        self.problem(option, &format!("must be one of {}", choices.join(", ")));
+        default.to_owned()
+    }
+
+    fn group_id(&mut self, identity: &Identity) -> String {
+        let derived = format!("{}-{}", identity.application, identity.model_uuid);
+        let text = self.text("group-id", "");
+        if text.is_empty() {
+            return derived;
+        }
+        // The names of the internal topics are derived from it, hence Kafka's rule for topics.
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if text.len() <= 200 && text.bytes().all(legal) {
+            return text;
+        }
+        self.problem(
+            "group-id",
+            "must be at most 200 letters, digits, dots, dashes, underscores",
+        );
+        derived
+    }
+
+    fn release(&mut self) -> Release {
+        let text = self.text("kafka-version", RELEASES[1].version);
+        if let Some(release) = RELEASES.iter().find(|release| release.version == text) {
+            return *release;
+        }
+        let known: Vec<&str> = RELEASES.iter().map(|release| release.version).collect();
+        self.problem(
+            "kafka-version",
+            &format!("must be one of {}", known.join(", ")),
+        );
+        RELEASES[1]
+    }
+
+    fn mirror(&mut self) -> String {
+        let default = "https://archive.apache.org/dist/kafka";
+        let text = self.text("kafka-mirror", default);
+        let text = if text.is_empty() {
+            default.to_owned()
+        } else {
+            text
+        };
+        let rest = text
+            .strip_prefix("https://")
+            .or_else(|| text.strip_prefix("http://"));
+        if rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_graphic())) {
+            return text.trim_end_matches('/').to_owned();
+        }
+        self.problem("kafka-mirror", "must be an http or https URL");
+        default.to_owned()
+    }
+
+    fn worker_config(&mut self) -> BTreeMap<String, String> {
+        let text = self.text("worker-config", "");
+        let mut properties = BTreeMap::new();
+        for (number, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let pair = line
+                .split_once('=')
+                .map(|(key, value)| (key.trim(), value.trim()));
+            let Some((key, value)) = pair.filter(|(key, _)| is_property_name(key)) else {
+                self.problem(
+                    "worker-config",
+                    &format!("line {} is not key=value", number + 1),
+                );
+                continue;
+            };
+            if is_contract(key) {
+                self.problem("worker-config", &format!("{key} belongs to the charm"));
+                continue;
+            }
+            properties.insert(key.to_owned(), value.to_owned());
+        }
+        properties
+    }
+}
+
+fn is_property_name(key: &str) -> bool {
+    !key.is_empty()
+        && key.len() <= 200
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+fn is_contract(key: &str) -> bool {
+    let ours = |pattern: &&str| match pattern.strip_suffix('*') {
+        Some(prefix) => key.starts_with(prefix),
+        None => key == *pattern,
+    };
+    let key_without_admin = key.strip_prefix("admin.");
+    CONTRACT.iter().any(|pattern| ours(&pattern))
+        || key_without_admin.is_some_and(|rest| {
+            rest == "security.protocol" || rest.starts_with("sasl.") || rest.starts_with("ssl.")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(option: &str, value: ConfigValue) -> (Config, Vec<ConfigProblem>) {
+        let identity = Identity {
+            model_uuid: "11111111-2222-3333-4444-555555555555".to_owned(),
+            application: "kc".to_owned(),
+            unit_number: 0,
+            charm_version: String::new(),
+        };
+        Config::read(&BTreeMap::from([(option.to_owned(), value)]), &identity)
+    }
+
+    fn text(value: &str) -> ConfigValue {
+        ConfigValue::Text(value.to_owned())
+    }
+
+    #[test]
+    fn a_bad_option_names_itself() {
+        for (option, value) in [
+            ("rest-port", ConfigValue::Integer(0)),
+            ("rest-port", ConfigValue::Integer(65536)),
+            ("rest-port", ConfigValue::Integer(-1)),
+            ("rest-port", text("8083")),
+            ("peer-port", ConfigValue::Integer(8083)),
+            ("group-id", text("a b")),
+            ("log-level", text("LOUD")),
+            ("profile", text("")),
+            ("kafka-version", text("9.9.9")),
+            ("kafka-mirror", text("ftp://x")),
+            ("heap-mib", ConfigValue::Integer(64)),
+            ("keep-connectors", text("yes")),
+            ("heartbeat-interval-ms", ConfigValue::Integer(5000)),
+            ("worker-config", text("nonsense")),
+            ("worker-config", text("group.id=x")),
+            ("worker-config", text("a.b=c\nrest.advertised.port=1")),
+            ("worker-config", text("admin.sasl.jaas.config=x")),
+        ] {
+            let (_, problems) = read(option, value.clone());
+            let names: Vec<&str> = problems.iter().map(|p| p.option.as_str()).collect();
+            assert_eq!(names, [option], "{value:?}");
+        }
+    }
+
+    #[test]
+    fn good_options_are_taken() {
+        let (config, problems) = read(
+            "worker-config",
+            text("# note\n\noffset.flush.interval.ms = 1=2\n"),
+        );
+        assert!(problems.is_empty());
+        assert_eq!(config.worker_config["offset.flush.interval.ms"], "1=2");
+        assert_eq!(config.group_id, "kc-11111111-2222-3333-4444-555555555555");
+        assert_eq!(read("log-level", text("debug")).0.log_level, "DEBUG");
+        assert_eq!(read("profile", text("testing")).0.profile, Profile::Testing);
+        assert_eq!(
+            read("kafka-mirror", text("http://m/x/")).0.kafka_mirror,
+            "http://m/x"
+        );
+    }
+
+    #[test]
+    fn digests_are_sha512() {
+        for release in RELEASES {
+            assert_eq!(release.sha512.len(), 128, "{}", release.version);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What the units of our application tell each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::{Hook, Observation, RelationId};
+use crate::plan::RelationKey;
+use crate::wire;
+
+/// Stands in `bundles` for a client that brings no plugin.
+pub const NO_BUNDLE: &str = "none";
+
+/// The peer relation, parsed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peers {
+    /// The relation.
+    pub relation: RelationKey,
+    /// What the leader says.
+    pub application: ApplicationData,
+    /// What we said last.
+    pub ours: UnitData,
+    /// What the other units say, by unit number; without one that is leaving.
+    pub others: BTreeMap<u32, UnitData>,
+}
+
+/// The application databag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationData {
+    /// Clients that have credentials.
+    pub clients: BTreeMap<RelationId, KnownClient>,
+    /// Clients that are gone and whose connectors may not be.
+    pub tombstones: BTreeMap<RelationId, Tombstone>,
+    /// Who may restart.
+    pub turn: Option<Turn>,
+    /// Rises with every change of the others.
+    pub generation: u64,
+}
+
+/// A client with credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownClient {
+    /// Its application.
+    pub application: String,
+    /// Fingerprint of the credential it is to use.
+    pub user: String,
+    /// Digest of its bundle, empty for none.
+    pub digest: String,
+    /// Fingerprint of the credential that is going to replace it: look up the `next` secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The password before the last rotation, still accepted. Only its SHA-256 is here, which is
+    /// as good as nothing to somebody without the password: it has more than 190 random bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<OldPassword>,
+}
+
+/// A password on its way out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldPassword {
+    /// Lower-case hex SHA-256.
+    pub sha256: String,
+    /// When it stops working, in seconds since the epoch.
+    pub until: u64,
+}
+
+/// A client that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// Its application.
+    pub application: String,
+}
+
+/// A turn to restart.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Rises with each turn.
+    pub number: u64,
+    /// Names of the units whose turn it is.
+    pub units: Vec<String>,
+}
+
+/// A unit databag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitData {
+    /// Where clients reach the unit; present once it has been fit for them.
+    pub address: Option<String>,
+    /// Where the other units reach it.
+    pub peer_address: Option<IpAddr>,
+    /// Digest of each client's bundle in its store, or [`NO_BUNDLE`].
+    pub bundles: BTreeMap<RelationId, String>,
+    /// Fingerprint of the URL that each of `bundles` came from.
+    pub sources: BTreeMap<RelationId, String>,
+    /// Digests that its running worker proved to have loaded.
+    pub loaded: BTreeSet<String>,
+    /// Fingerprint of each client's credential that its gateway serves.
+    pub users: BTreeMap<RelationId, String>,
+    /// Why it wants to restart its worker, as a fingerprint.
+    pub wants_turn: Option<String>,
+    /// The turn it has completed last.
+    pub turn_done: Option<u64>,
+    /// Its worker answers 200 on `/health`.
+    pub healthy: bool,
+    /// What is wrong with a client on this unit.
+    pub faults: BTreeMap<RelationId, String>,
+    /// Kafka version it runs.
+    pub version: Option<String>,
+    /// It is going away. Juju says so only while relations depart; remembered here, so that a
+    /// relation broken later is not mistaken for a client that left.
+    pub leaving: bool,
+}
+
+impl Peers {
+    /// Parses the peer relation; absent before it exists.
+    #[must_use]
+    pub fn read(seen: &Observation) -> Option<Self> {
+        let peers = seen.peers.as_ref()?;
+        let leaving = match &seen.hook {
+            Hook::RelationDeparted {
+                endpoint,
+                departing_unit,
+                ..
+            } if endpoint == wire::WORKERS => Some(departing_unit),
+            Hook::RelationDeparted { .. }
+            | Hook::Reconcile { .. }
+            | Hook::Start
+            | Hook::UpgradeCharm
+            | Hook::UpdateStatus
+            | Hook::RelationBroken { .. }
+            | Hook::Leave
+            | Hook::RestartRequested { .. }
+            | Hook::RotateRequested { .. } => None,
+        };
+        Some(Self {
+            relation: RelationKey {
+                endpoint: wire::WORKERS.to_owned(),
+                id: peers.id,
+            },
+            application: wire::peer::read_application(&peers.application),
+            ours: wire::peer::read_unit(&peers.ours),
+            others: peers
+                .others
+                .iter()
+                .filter(|(unit, _)| Some(*unit) != leaving)
+                .filter_map(|(unit, bag)| Some((unit_number(unit)?, wire::peer::read_unit(bag))))
+                .collect(),
+        })
+    }
+}
+
+/// The `3` of `kafka-connect/3`.
+#[must_use]
+pub fn unit_number(unit: &str) -> Option<u32> {
+    unit.rsplit_once('/')
+        .and_then(|(_, number)| number.parse().ok())
+}

@@ -1,0 +1,220 @@
+//! Which plugin bundles this unit holds for its clients, and which it has yet to fetch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Step, steps};
+use crate::fingerprint;
+use crate::model::Model;
+use crate::model::client::{Plugin, Request};
+use crate::model::peer::NO_BUNDLE;
+use crate::observation::{Fetched, Host, RelationId};
+use crate::secret::Secret;
+
+/// The bundles of the clients whose relation stays.
+#[derive(Debug, Default)]
+pub struct Bundles {
+    /// What we hold, by client.
+    pub held: BTreeMap<RelationId, Held>,
+    /// What to fetch, by client.
+    pub fetch: BTreeMap<RelationId, Secret<String>>,
+    /// Why a client's bundle is not here or not loaded.
+    pub faults: BTreeMap<RelationId, String>,
+    /// Digests that belong on the plugin path.
+    pub wanted: BTreeSet<String>,
+}
+
+/// A client's bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Digest, or [`NO_BUNDLE`].
+    pub digest: String,
+    /// Fingerprint of the URL it came from; empty without a URL.
+    pub source: String,
+}
+
+/// Compares what clients ask for with what is in the store.
+///
+/// What was fetched from where is remembered in our own peer databag, so nothing is fetched before
+/// the peer relation exists. A bundle stays until another one took its place, whatever the client
+/// writes meanwhile.
+#[must_use]
+pub fn assess(model: &Model<'_>) -> Bundles {
+    let mut bundles = Bundles::default();
+    let Some(peers) = &model.peers else {
+        return bundles;
+    };
+    let host = &model.seen.host;
+    for (id, client) in &model.clients {
+        let before = peers
+            .ours
+            .bundles
+            .get(id)
+            .filter(|digest| in_store(host, digest))
+            .map(|digest| {
+                let source = peers.ours.sources.get(id).cloned().unwrap_or_default();
+                Held {
+                    digest: digest.clone(),
+                    source,
+                }
+            });
+        let held = match &client.request {
+            Request::Valid {
+                plugin: Plugin::NotRequired,
+                ..
+            } => Some(Held {
+                digest: NO_BUNDLE.to_owned(),
+                source: String::new(),
+            }),
+            Request::Valid {
+                plugin: Plugin::Url(url),
+                ..
+            } => {
+                let source = fingerprint::short(url.expose().as_bytes());
+                match (model.seen.fetched.get(id), before) {
+                    (Some(Fetched::Stored { digest }), _) if in_store(host, digest) => Some(Held {
+                        digest: digest.clone(),
+                        source,
+                    }),
+                    (Some(Fetched::Empty), _) => Some(Held {
+                        digest: NO_BUNDLE.to_owned(),
+                        source,
+                    }),
+                    (Some(Fetched::Failed { reason }), before) => {
+                        bundles.faults.insert(*id, reason.clone());
+                        before
+                    }
+                    (_, Some(before)) if before.source == source => Some(before),
+                    (_, before) => {
+                        bundles.fetch.insert(*id, url.clone());
+                        before
+                    }
+                }
+            }
+            Request::Absent | Request::Held(_) => before,
+        };
+        if let Some(held) = held {
+            if held.digest != NO_BUNDLE {
+                bundles.wanted.insert(held.digest.clone());
+            }
+            bundles.held.insert(*id, held);
+        }
+    }
+    // A step that failed was reported without an outcome: not again in this hook.
+    for failure in &model.seen.failures {
+        if let Some(id) = failure.client
+            && bundles
+                .fetch
+                .get(&id)
+                .is_some_and(|url| steps::fetch(id, url, &model.config).describe() == failure.step)
+        {
+            bundles.fetch.remove(&id);
+            bundles.faults.insert(id, failure.reason.clone());
+        }
+    }
+    unlisted(model, &mut bundles);
+    bundles
+}
+
+/// A healthy worker that was started with a bundle and does not list its classes.
+fn unlisted(model: &Model<'_>, bundles: &mut Bundles) {
+    let host = &model.seen.host;
+    let Some(worker) = model.seen.worker.known().filter(|worker| worker.healthy) else {
+        return;
+    };
+    let Some(started) = &host.started else { return };
+    for (id, held) in &bundles.held {
+        let Some(bundle) = host.bundles.get(&held.digest) else {
+            continue;
+        };
+        if !started.plugins.contains(&held.digest) {
+            continue;
+        }
+        if let Some(class) = bundle.classes.difference(&worker.plugin_classes).next() {
+            bundles
+                .faults
+                .entry(*id)
+                .or_insert_with(|| format!("the worker cannot load {class}"));
+        }
+    }
+}
+
+fn in_store(host: &Host, digest: &str) -> bool {
+    digest == NO_BUNDLE || host.bundles.contains_key(digest) || host.retired.contains(digest)
+}
+
+/// Digests that the running worker has proven to have loaded.
+#[must_use]
+pub fn loaded(model: &Model<'_>, before: &BTreeSet<String>) -> BTreeSet<String> {
+    let host = &model.seen.host;
+    let Some(started) = &host.started else {
+        return BTreeSet::new();
+    };
+    let Some(worker) = model.seen.worker.known().filter(|worker| worker.healthy) else {
+        // Not asked or not answering just now: what was proven of what it was started with stays.
+        return before.intersection(&started.plugins).cloned().collect();
+    };
+    started
+        .plugins
+        .iter()
+        .filter(|digest| {
+            // A bundle off the plugin path has no facts any more; what it proved stays proven.
+            host.bundles.get(*digest).map_or_else(
+                || before.contains(*digest),
+                |bundle| bundle.classes.is_subset(&worker.plugin_classes),
+            )
+        })
+        .cloned()
+        .collect()
+}
+
+/// The steps that bring bundles onto the plugin path.
+#[must_use]
+pub fn bring(model: &Model<'_>, bundles: &Bundles) -> Vec<Step> {
+    let restore = bundles
+        .wanted
+        .iter()
+        .filter(|digest| model.seen.host.retired.contains(*digest))
+        .map(|digest| Step::RestoreBundle {
+            digest: digest.clone(),
+        });
+    let fetch = bundles
+        .fetch
+        .iter()
+        .map(|(id, url)| steps::fetch(*id, url, &model.config));
+    restore.chain(fetch).collect()
+}
+
+/// The steps that take bundles away that nobody wants. What a running worker was started with is
+/// only moved off the plugin path: it may still open files of it.
+#[must_use]
+pub fn put_away(model: &Model<'_>, bundles: &Bundles, worker_stopped: bool) -> Vec<Step> {
+    let host = &model.seen.host;
+    if model.peers.is_none() {
+        return Vec::new();
+    }
+    let in_use = |digest: &String| match &host.started {
+        Some(started) => started.plugins.contains(digest),
+        None => !worker_stopped,
+    };
+    let unwanted = |digest: &&String| !bundles.wanted.contains(*digest);
+    let stored = host.bundles.keys().filter(unwanted).map(|digest| {
+        if in_use(digest) {
+            Step::RetireBundle {
+                digest: digest.clone(),
+            }
+        } else {
+            Step::RemoveBundle {
+                digest: digest.clone(),
+            }
+        }
+    });
+    let retired = host
+        .retired
+        .iter()
+        .filter(unwanted)
+        .filter(|digest| !in_use(digest) && !host.bundles.contains_key(*digest))
+        .map(|digest| Step::RemoveBundle {
+            digest: digest.clone(),
+        });
+    stored.chain(retired).collect()
+}

@@ -1,0 +1,57 @@
+//! Leaving a machine: nothing of ours stays.
+
+use super::{Plan, Promise, Step};
+use crate::layout::{GATEWAY_SERVICE, WAKE_PATH, WAKE_TIMER, WORKER_SERVICE};
+use crate::limits;
+use crate::observation::Observation;
+use crate::status::{Finding, Id, choose, notes};
+
+/// Stops what runs, the wake-ups first, and removes every trace. Databags and secrets are left to
+/// Juju and to the units that stay: connectors and users of the application are not ours to end.
+pub(super) fn plan(seen: &Observation) -> Plan {
+    let mut steps = Vec::new();
+    for unit in [WAKE_TIMER, WAKE_PATH, GATEWAY_SERVICE, WORKER_SERVICE] {
+        let runs = seen
+            .host
+            .services
+            .get(unit)
+            .is_some_and(|fact| !matches!(fact.active.as_str(), "inactive" | "failed"));
+        if runs {
+            steps.push(Step::StopUnit {
+                unit: unit.to_owned(),
+                wait_s: limits::STOP_WAIT_S,
+            });
+        }
+    }
+    let host = &seen.host;
+    let traces = !(host.users.is_empty()
+        && host.directories.is_empty()
+        && host.files.is_empty()
+        && host.services.is_empty());
+    if traces {
+        steps.push(Step::Leave);
+    }
+    steps.retain(|step| {
+        let description = step.describe();
+        !seen.done.contains(&description)
+            && !seen
+                .failures
+                .iter()
+                .any(|failure| failure.step == description)
+    });
+    let promises = seen
+        .opened_ports
+        .iter()
+        .filter_map(|text| text.strip_suffix("/tcp")?.parse().ok())
+        .map(|port| Promise::ClosePort { port })
+        .collect();
+    let findings = [Finding::bare(Id::Leaving)];
+    Plan {
+        minted: Vec::new(),
+        steps,
+        promises,
+        status: choose(&findings),
+        wake_after_s: None,
+        notes: notes(&findings),
+    }
+}

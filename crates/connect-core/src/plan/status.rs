@@ -1,0 +1,158 @@
+//! What is worth saying about a round, and when to look again.
+
+use super::bundles::Bundles;
+use super::rolling::{Rolling, Standing};
+use super::unit;
+use super::users::Users;
+use crate::layout::Layout;
+use crate::limits;
+use crate::model::Model;
+use crate::model::client::{Client, Request};
+use crate::observation::{Connector, RelationId};
+use crate::status::{Finding, Id};
+
+/// Bad options and failed steps.
+pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
+    let options = model.config_problems.iter().map(|problem| {
+        Finding::new(
+            Id::ConfigInvalid,
+            [("option", &problem.option), ("fault", &problem.fault)],
+        )
+    });
+    let failures = model
+        .seen
+        .failures
+        .iter()
+        .filter(|failure| failure.client.is_none())
+        // The gateway's own state says better why it does not serve the newest users.
+        .filter(|failure| !failure.step.starts_with("await users"))
+        .map(|failure| {
+            Finding::new(
+                Id::StepFailed,
+                [("step", &failure.step), ("reason", &failure.reason)],
+            )
+        });
+    options.chain(failures).collect()
+}
+
+/// How worker and gateway are.
+pub(super) fn worker(
+    model: &Model<'_>,
+    standing: Standing,
+    rolling: &Rolling,
+    users: Option<&Users>,
+    layout: &Layout,
+) -> Vec<Finding> {
+    let host = &model.seen.host;
+    let mut findings = Vec::new();
+    match standing {
+        Standing::Unwell | Standing::InBetween | Standing::Down => {
+            findings.push(match &host.worker_log_cause {
+                Some(cause) => Finding::new(Id::WorkerFailing, [("cause", cause)]),
+                None => Finding::bare(Id::WorkerStarting),
+            });
+        }
+        Standing::Outdated if rolling.may_restart => {
+            findings.push(Finding::bare(Id::WorkerStarting));
+        }
+        Standing::Outdated => findings.push(Finding::bare(Id::RestartPending)),
+        Standing::Fit | Standing::Unjudged => {}
+    }
+    if standing != Standing::Unjudged {
+        match &host.gateway {
+            Some(gateway) => {
+                if let Some(fault) = &gateway.fault {
+                    findings.push(Finding::new(Id::GatewayFault, [("fault", fault)]));
+                } else if !gateway.client_door || !unit::serves(model, users, layout) {
+                    findings.push(Finding::bare(Id::GatewayStarting));
+                }
+            }
+            None => findings.push(Finding::bare(Id::GatewayStarting)),
+        }
+    }
+    findings
+}
+
+/// Faults of clients and their connectors, as this unit sees them, and as the others report them.
+pub(super) fn clients(model: &Model<'_>, bundles: &Bundles) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, client) in &model.clients {
+        if let Request::Held(fault) = &client.request {
+            findings.push(named(
+                *id,
+                client,
+                Id::ClientHeld,
+                &[("field", &fault.field), ("fault", &fault.text)],
+            ));
+        }
+        if let Some(fault) = bundles.faults.get(id) {
+            findings.push(named(*id, client, Id::ClientPlugin, &[("fault", fault)]));
+        }
+        if !model.seen.leader {
+            continue;
+        }
+        for (number, unit) in model.peers.iter().flat_map(|peers| &peers.others) {
+            if let Some(fault) = unit.faults.get(id) {
+                let unit = format!("{}/{number}", model.seen.identity.application);
+                let fault = format!("{fault} (on {unit})");
+                findings.push(named(*id, client, Id::ClientPlugin, &[("fault", &fault)]));
+            }
+        }
+    }
+    let connectors = model
+        .seen
+        .worker
+        .known()
+        .and_then(|worker| worker.connectors.as_ref());
+    for (name, connector) in connectors.into_iter().flatten() {
+        if has_failed(connector) {
+            let cause = connector.trace.as_deref().unwrap_or("no cause given");
+            findings.push(Finding::new(
+                Id::ConnectorFailed,
+                [("connector", name), ("cause", cause)],
+            ));
+        }
+    }
+    findings
+}
+
+fn named(id: RelationId, client: &Client, finding: Id, values: &[(&'static str, &str)]) -> Finding {
+    let mut named = Finding::new(
+        finding,
+        [
+            ("relation", &id.to_string()),
+            ("application", &client.application),
+        ],
+    );
+    named.values.extend(
+        values
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    named
+}
+
+fn has_failed(connector: &Connector) -> bool {
+    connector.state == "FAILED" || connector.tasks.values().any(|state| state == "FAILED")
+}
+
+/// When to look again although no event may come, in seconds.
+pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> Vec<u64> {
+    let mut wake = Vec::new();
+    if !bundles.faults.is_empty() {
+        wake.push(limits::RETRY_FETCH_S);
+    }
+    if model
+        .seen
+        .failures
+        .iter()
+        .any(|failure| failure.client.is_none())
+    {
+        wake.push(limits::RETRY_STEP_S);
+    }
+    match standing {
+        Standing::Unwell | Standing::InBetween | Standing::Down => wake.push(limits::LOOK_AGAIN_S),
+        Standing::Fit | Standing::Outdated | Standing::Unjudged => {}
+    }
+    wake
+}

@@ -1,0 +1,256 @@
+//! The difference between this machine and its goal, as ordered steps.
+
+use super::bundles::{self, Bundles};
+use super::goal::{FileGoal, Goal, WorkerGoal};
+use super::rolling::{Rolling, Standing};
+use super::users::Users;
+use super::{OnFailure, Step, unit};
+use crate::fingerprint;
+use crate::layout::{
+    GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_PATH, WORKER_SERVICE, WORKER_USER,
+};
+use crate::limits;
+use crate::model::Model;
+use crate::model::config::Config;
+use crate::observation::{Host, RelationId};
+use crate::secret::Secret;
+
+/// The step that fetches a client's bundle.
+#[must_use]
+pub fn fetch(client: RelationId, url: &Secret<String>, config: &Config) -> Step {
+    Step::FetchBundle {
+        client,
+        url: url.clone(),
+        max_mib: config.plugin_max_mib,
+    }
+}
+
+/// The steps towards the goal, without those that failed in this hook and what comes after them.
+#[must_use]
+pub fn diff(
+    model: &Model<'_>,
+    goal: &Goal,
+    bundles: &Bundles,
+    users: Option<&Users>,
+    standing: Standing,
+    rolling: &Rolling,
+    layout: &Layout,
+) -> Vec<Step> {
+    let host = &model.seen.host;
+    let mut steps = Vec::new();
+    for name in [WORKER_USER, GATEWAY_USER] {
+        if !host.users.contains(name) {
+            steps.push(Step::CreateUser {
+                name: name.to_owned(),
+            });
+        }
+    }
+    for directory in &goal.directories {
+        let fits = host.directories.get(&directory.path).is_some_and(|fact| {
+            fact.mode == directory.mode
+                && fact.user == directory.owner.user
+                && fact.group == directory.owner.group
+        });
+        if !fits {
+            steps.push(Step::CreateDirectory {
+                path: directory.path.clone(),
+                mode: directory.mode,
+                owner: directory.owner.clone(),
+            });
+        }
+    }
+    // Early, so that no other trouble keeps a removed user in.
+    steps.extend(goal.users_file.iter().filter_map(|file| write(file, host)));
+    steps.extend(goal.install.iter().cloned());
+    steps.extend(bundles::bring(model, bundles));
+
+    let mut files: Vec<&FileGoal> = goal.wake_files.iter().collect();
+    if let Some(gateway) = &goal.gateway {
+        if let Some((issue, note)) = &gateway.certificate {
+            steps.push(issue.clone());
+            steps.extend(write(note, host));
+        }
+        files.extend(&gateway.files);
+    }
+    match &goal.worker {
+        WorkerGoal::Run { files: own, .. } => files.extend(own),
+        WorkerGoal::Stop | WorkerGoal::Keep => {}
+    }
+    let written: Vec<Step> = files.iter().filter_map(|file| write(file, host)).collect();
+    let changed = |unit: &str| {
+        written.iter().any(|step| match step {
+            Step::WriteFile { path, .. } => path == &format!("{}/{unit}", layout.systemd()),
+            _ => false,
+        })
+    };
+    let units = [
+        WORKER_SERVICE,
+        GATEWAY_SERVICE,
+        WAKE_PATH,
+        crate::layout::WAKE_SERVICE,
+    ];
+    let reload = units
+        .iter()
+        .any(|unit| changed(unit) || host.services.get(*unit).is_some_and(|fact| fact.stale));
+    let gateway_changed = changed(GATEWAY_SERVICE) || !host.gateway_installed;
+    let wake_changed = changed(WAKE_PATH);
+    steps.extend(written);
+    if reload {
+        steps.push(Step::ReloadUnits);
+    }
+    keep_running(
+        &mut steps,
+        host,
+        WAKE_PATH,
+        wake_changed,
+        "its definition changed",
+    );
+    if goal.gateway.is_some() {
+        keep_running(
+            &mut steps,
+            host,
+            GATEWAY_SERVICE,
+            gateway_changed,
+            "a new release",
+        );
+    }
+    steps.extend(worker(host, goal, bundles, standing, rolling, layout));
+    let stopped = match host.services.get(WORKER_SERVICE) {
+        None => true,
+        Some(fact) => matches!(fact.active.as_str(), "inactive" | "failed"),
+    };
+    steps.extend(bundles::put_away(model, bundles, stopped));
+    if let Some(users) = users
+        && unit::gateway_runs(model)
+        && goal.gateway.is_some()
+        && !unit::serves(model, Some(users), layout)
+    {
+        steps.push(Step::AwaitUsers {
+            generation: users.generation.clone(),
+            wait_s: limits::AWAIT_USERS_S,
+        });
+    }
+    without_failed(model, steps)
+}
+
+fn write(file: &FileGoal, host: &Host) -> Option<Step> {
+    let fits = host.files.get(&file.path).is_some_and(|fact| {
+        fact.sha256 == fingerprint::sha256(file.content.expose())
+            && fact.mode == file.mode
+            && fact.user == file.owner.user
+            && fact.group == file.owner.group
+    });
+    (!fits).then(|| Step::WriteFile {
+        path: file.path.clone(),
+        mode: file.mode,
+        owner: file.owner.clone(),
+        content: file.content.clone(),
+    })
+}
+
+fn keep_running(steps: &mut Vec<Step>, host: &Host, name: &str, changed: bool, reason: &str) {
+    let fact = host.services.get(name);
+    if fact.is_none_or(|fact| fact.enabled != "enabled") {
+        steps.push(Step::EnableUnit {
+            unit: name.to_owned(),
+        });
+    }
+    match fact.map_or("inactive", |fact| fact.active.as_str()) {
+        "active" | "activating" | "reloading" if changed => steps.push(Step::RestartUnit {
+            unit: name.to_owned(),
+            reason: reason.to_owned(),
+        }),
+        "active" | "activating" | "reloading" => {}
+        _ => steps.push(Step::StartUnit {
+            unit: name.to_owned(),
+        }),
+    }
+}
+
+fn worker(
+    host: &Host,
+    goal: &Goal,
+    bundles: &Bundles,
+    standing: Standing,
+    rolling: &Rolling,
+    layout: &Layout,
+) -> Vec<Step> {
+    let unit = || WORKER_SERVICE.to_owned();
+    match &goal.worker {
+        WorkerGoal::Keep => Vec::new(),
+        WorkerGoal::Run { .. } if !bundles.fetch.is_empty() => {
+            // Whatever is being fetched is wanted by the next start: one start instead of two.
+            Vec::new()
+        }
+        WorkerGoal::Run { .. } => match standing {
+            Standing::Down => vec![Step::StartUnit { unit: unit() }],
+            Standing::Outdated if rolling.may_restart => vec![Step::RestartUnit {
+                unit: unit(),
+                reason: "what it was started with is out of date".to_owned(),
+            }],
+            Standing::Outdated
+            | Standing::Fit
+            | Standing::Unwell
+            | Standing::InBetween
+            | Standing::Unjudged => Vec::new(),
+        },
+        WorkerGoal::Stop => {
+            let mut steps = Vec::new();
+            if let Some(fact) = host.services.get(WORKER_SERVICE)
+                && !matches!(fact.active.as_str(), "inactive" | "failed" | "deactivating")
+            {
+                steps.push(Step::StopUnit {
+                    unit: unit(),
+                    wait_s: limits::STOP_WAIT_S,
+                });
+            }
+            for path in [
+                layout.worker_properties(),
+                layout.start_facts(),
+                layout.kafka_trust_store(),
+            ] {
+                if host.files.contains_key(&path) {
+                    steps.push(Step::RemoveFile { path });
+                }
+            }
+            steps
+        }
+    }
+}
+
+/// Leaves out what must not be asked for again in this hook: a step that failed, with all that
+/// comes after it if it was not one client's only, and a start or a restart that systemd has taken
+/// and not yet carried out.
+fn without_failed(model: &Model<'_>, steps: Vec<Step>) -> Vec<Step> {
+    let seen = model.seen;
+    let failed = |step: &Step| {
+        let description = step.describe();
+        seen.failures
+            .iter()
+            .any(|failure| failure.step == description)
+    };
+    let mut kept = Vec::new();
+    for step in steps {
+        if failed(&step) {
+            match step.on_failure() {
+                OnFailure::Abort => break,
+                OnFailure::Isolate(_) => continue,
+            }
+        }
+        let queued = matches!(
+            step,
+            Step::StartUnit { .. } | Step::RestartUnit { .. } | Step::DeleteConnector { .. }
+        );
+        if queued && seen.done.contains(&step.describe()) {
+            continue;
+        }
+        kept.push(step);
+    }
+    kept
+}
+
+/// As [`diff`] does, for steps that come from elsewhere.
+#[must_use]
+pub fn filtered(model: &Model<'_>, steps: Vec<Step>) -> Vec<Step> {
+    without_failed(model, steps)
+}

@@ -1,0 +1,139 @@
+//! What this unit can truthfully say of itself.
+
+use super::bundles::{self, Bundles};
+use super::rolling::{Rolling, Standing, is_healthy};
+use super::users::Users;
+use crate::fingerprint;
+use crate::layout::{GATEWAY_SERVICE, Layout};
+use crate::model::Model;
+use crate::model::peer::{Peers, UnitData};
+
+/// Whether the gateway serves exactly the users that should be served, as it says itself.
+#[must_use]
+pub fn serves(model: &Model<'_>, users: Option<&Users>, layout: &Layout) -> bool {
+    let host = &model.seen.host;
+    let (Some(users), Some(gateway)) = (users, &host.gateway) else {
+        return false;
+    };
+    let on_disk = host.files.get(&layout.gateway_users());
+    gateway.users_generation == users.generation
+        && on_disk.is_some_and(|fact| fact.sha256 == fingerprint::sha256(&users.bytes))
+}
+
+/// Whether the gateway's process runs.
+#[must_use]
+pub fn gateway_runs(model: &Model<'_>) -> bool {
+    model
+        .seen
+        .host
+        .services
+        .get(GATEWAY_SERVICE)
+        .is_some_and(|fact| fact.active == "active")
+}
+
+/// What this round knows already.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// Bundles.
+    pub bundles: &'a Bundles,
+    /// The users file as it should be.
+    pub users: Option<&'a Users>,
+    /// How the worker stands.
+    pub standing: Standing,
+    /// Turns.
+    pub rolling: &'a Rolling,
+    /// The worker is not to run.
+    pub stopped: bool,
+}
+
+/// Our unit databag as it should be now.
+#[must_use]
+pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout) -> UnitData {
+    let Round {
+        bundles,
+        users,
+        standing,
+        rolling,
+        stopped,
+    } = *round;
+    let before = &peers.ours;
+    let host = &model.seen.host;
+    let network = &model.seen.network;
+    let serves = serves(model, users, layout);
+    let loaded = bundles::loaded(model, &before.loaded);
+    let fit = standing == Standing::Fit
+        && serves
+        && bundles.fetch.is_empty()
+        && bundles.wanted.is_subset(&loaded)
+        && host
+            .gateway
+            .as_ref()
+            .is_some_and(|gateway| gateway.client_door);
+    // Once told to clients it stays: the gateways take over from each other.
+    let address = if fit || before.address.is_some() {
+        network
+            .client_ingress
+            .clone()
+            .or_else(|| before.address.clone())
+    } else {
+        None
+    };
+    let users = match users {
+        Some(users) if serves => users.fingerprints.clone(),
+        // What was served before and should still be: the gateway drops nobody on its own.
+        Some(users) => before
+            .users
+            .iter()
+            .filter(|(id, fingerprint)| users.fingerprints.get(id) == Some(fingerprint))
+            .map(|(id, fingerprint)| (*id, fingerprint.clone()))
+            .collect(),
+        None => before.users.clone(),
+    };
+    let version = model
+        .seen
+        .worker
+        .known()
+        .and_then(|worker| worker.version.clone());
+    UnitData {
+        address,
+        peer_address: network.peer_bind.first().copied().or(before.peer_address),
+        bundles: bundles
+            .held
+            .iter()
+            .map(|(id, held)| (*id, held.digest.clone()))
+            .collect(),
+        sources: bundles
+            .held
+            .iter()
+            .filter(|(_, held)| !held.source.is_empty())
+            .map(|(id, held)| (*id, held.source.clone()))
+            .collect(),
+        loaded,
+        users,
+        wants_turn: rolling.wants.clone(),
+        turn_done: rolling.done,
+        healthy: is_healthy(model) && !stopped,
+        faults: bundles.faults.clone(),
+        version: version.or_else(|| before.version.clone()),
+        leaving: before.leaving || leaves(model),
+    }
+}
+
+/// Whether this hook says that our own unit is going away, while clients may stay.
+#[must_use]
+pub fn leaves(model: &Model<'_>) -> bool {
+    use crate::observation::Hook;
+    match &model.seen.hook {
+        Hook::RelationDeparted { departing_unit, .. } => {
+            *departing_unit == model.seen.identity.unit()
+        }
+        Hook::Leave => true,
+        Hook::Reconcile { .. }
+        | Hook::Start
+        | Hook::UpgradeCharm
+        | Hook::UpdateStatus
+        | Hook::RelationBroken { .. }
+        | Hook::RestartRequested { .. }
+        | Hook::RotateRequested { .. } => !model.parting.is_empty(),
+    }
+}

@@ -1,0 +1,122 @@
+//! Who may come in through this unit's gateway.
+
+use std::collections::BTreeMap;
+
+use crate::fingerprint;
+use crate::gateway::User;
+use crate::model::client::username;
+use crate::model::password::is_plain;
+use crate::model::{Model, peer::Peers};
+use crate::observation::{Hook, OwnSecret, Reading, RelationId};
+use crate::secret::Secret;
+use crate::status::{Finding, Id};
+use crate::wire::{self, labels};
+
+/// The users file as it should be.
+#[derive(Debug)]
+pub struct Users {
+    /// Its bytes: names, hashes, owner tags.
+    pub bytes: Vec<u8>,
+    /// Its generation.
+    pub generation: String,
+    /// The newest credential of each client in it, as a fingerprint.
+    pub fingerprints: BTreeMap<RelationId, String>,
+}
+
+/// A client's username and password, if the secret holds both.
+#[must_use]
+pub fn credential(id: RelationId, secret: &OwnSecret) -> Option<&Secret<String>> {
+    let name = secret.content.get(wire::USERNAME)?;
+    let password = secret.content.get(wire::PASSWORD)?;
+    (*name.expose() == username(id) && is_plain(password.expose())).then_some(password)
+}
+
+/// The users of all clients whose relation stays and whose credentials exist.
+///
+/// Absent when a secret cannot be read now: the gateway then goes on with what it has, except while
+/// a client is being removed, when keeping it out comes first.
+#[must_use]
+pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
+    let peers = model.peers.as_ref()?;
+    let seen = model.seen;
+    let mut users = BTreeMap::new();
+    let mut fingerprints = BTreeMap::new();
+    let mut complete = true;
+    for (id, client) in &model.clients {
+        let secret = match seen.secrets.get(&labels::user(*id)) {
+            Some(Reading::Known(secret)) => secret,
+            Some(Reading::Unreadable(fault)) => {
+                findings.push(Finding::new(
+                    Id::ClientSecretUnreadable,
+                    [("relation", &id.to_string()), ("fault", fault)],
+                ));
+                complete = false;
+                continue;
+            }
+            Some(Reading::Absent) | None => continue,
+        };
+        let Some(password) = credential(*id, secret) else {
+            continue;
+        };
+        let next = next_password(model, *id);
+        let newest = next.unwrap_or(password);
+        fingerprints.insert(
+            *id,
+            fingerprint::credential(&username(*id), newest.expose()),
+        );
+        let mut passwords_sha256: Vec<String> = Vec::new();
+        let hashes = [next, Some(password)]
+            .into_iter()
+            .flatten()
+            .map(|password| fingerprint::sha256(password.expose().as_bytes()))
+            .chain(old_hash(peers, *id, seen.now));
+        for hash in hashes {
+            if !passwords_sha256.contains(&hash) {
+                passwords_sha256.push(hash);
+            }
+        }
+        let owner = owner_tag(&seen.identity.model_uuid, &client.application, *id);
+        let name = username(*id);
+        users.insert(
+            name.clone(),
+            User {
+                name,
+                passwords_sha256,
+                owner: Some(owner),
+            },
+        );
+    }
+    let removing = matches!(
+        &seen.hook,
+        Hook::RelationBroken { endpoint, .. } if endpoint == wire::CONNECT_CLIENT
+    );
+    if !complete && !removing {
+        return None;
+    }
+    let (bytes, generation) = crate::render::gateway::users(users);
+    Some(Users {
+        bytes,
+        generation,
+        fingerprints,
+    })
+}
+
+/// The password that is to replace a client's.
+#[must_use]
+pub fn next_password<'a>(model: &'a Model<'_>, id: RelationId) -> Option<&'a Secret<String>> {
+    match model.seen.secrets.get(&labels::next(id)) {
+        Some(Reading::Known(secret)) => credential(id, secret),
+        Some(Reading::Absent | Reading::Unreadable(_)) | None => None,
+    }
+}
+
+fn old_hash(peers: &Peers, id: RelationId, now: u64) -> Option<String> {
+    let old = peers.application.clients.get(&id)?.old.as_ref()?;
+    (old.until > now).then(|| old.sha256.clone())
+}
+
+/// What the gateway writes into the configuration of a client's connectors.
+#[must_use]
+pub fn owner_tag(model_uuid: &str, application: &str, id: RelationId) -> String {
+    format!("{model_uuid}:{application}:{id}")
+}

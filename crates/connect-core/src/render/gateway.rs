@@ -1,0 +1,102 @@
+//! The gateway's files.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::fingerprint;
+use crate::gateway::{ClientDoor, Credential, Peer, PeerDoor, Settings, User, Users, Worker};
+use crate::layout::Layout;
+use crate::limits;
+use crate::model::Internal;
+use crate::model::config::Config;
+
+/// What `gateway.json` is made of.
+#[derive(Debug)]
+pub struct GatewayInput<'a> {
+    /// Options.
+    pub config: &'a Config,
+    /// Internal user.
+    pub internal: &'a Internal,
+    /// Bind addresses towards clients.
+    pub client_bind: &'a [IpAddr],
+    /// Bind addresses towards other units.
+    pub peer_bind: &'a [IpAddr],
+    /// The other units: name and address.
+    pub peers: Vec<(String, IpAddr)>,
+    /// The certificate is there.
+    pub has_certificate: bool,
+}
+
+/// `gateway.json`.
+#[must_use]
+pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
+    let config = input.config;
+    let sockets = |addresses: &[IpAddr], port: u16| -> Vec<SocketAddr> {
+        let mut all: Vec<SocketAddr> = addresses
+            .iter()
+            .map(|address| SocketAddr::new(*address, port))
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let mut allowed: Vec<IpAddr> = input
+        .peer_bind
+        .iter()
+        .copied()
+        .chain(input.peers.iter().map(|(_, ip)| *ip))
+        .collect();
+    allowed.sort();
+    allowed.dedup();
+    json(&Settings {
+        client_door: ClientDoor {
+            listen: sockets(input.client_bind, config.rest_port),
+        },
+        peer_door: input.has_certificate.then(|| PeerDoor {
+            listen: sockets(input.peer_bind, config.peer_port),
+            certificate_file: layout.peer_certificate(),
+            key_file: layout.peer_key(),
+            ca_file: layout.internal_ca(),
+            allowed,
+        }),
+        worker: Worker {
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), limits::WORKER_PORT),
+            internal: Credential {
+                username: input.internal.username.clone(),
+                password: input.internal.password.expose().clone(),
+            },
+        },
+        peers: input
+            .peers
+            .iter()
+            .map(|(unit, ip)| Peer {
+                unit: unit.clone(),
+                address: SocketAddr::new(*ip, config.peer_port),
+            })
+            .collect(),
+        retry_limit_ms: config.retry_limit_s * 1000,
+        users_file: layout.gateway_users(),
+        state_file: layout.gateway_state(),
+    })
+}
+
+/// `users.json` with its generation.
+#[must_use]
+pub fn users(users: BTreeMap<String, User>) -> (Vec<u8>, String) {
+    let users: Vec<User> = users.into_values().collect();
+    let generation = fingerprint::short(&json(&users));
+    (
+        json(&Users {
+            generation: generation.clone(),
+            users,
+        }),
+        generation,
+    )
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .expect("structs of texts, numbers and lists always serialise");
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,168 @@
+//! The catalogue: one entry per status, the most pressing first.
+//!
+//! A template's `{name}` stands for a value. `docs/reference/statuses.md` is made from this table.
+
+use crate::plan::State;
+
+/// An entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Which.
+    pub id: Id,
+    /// Its stable name.
+    pub name: &'static str,
+    /// The state it puts the unit in.
+    pub state: State,
+    /// The message.
+    pub template: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Who does what about it.
+    pub remedy: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($id:ident $name:literal $state:ident $template:literal $meaning:literal $remedy:literal)*) => {
+        /// Names of the entries, the most pressing first.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Id {
+            $(#[doc = $meaning] $id,)*
+        }
+
+        /// The table.
+        pub const CATALOGUE: &[Entry] = &[
+            $(Entry {
+                id: Id::$id,
+                name: $name,
+                state: State::$state,
+                template: $template,
+                meaning: $meaning,
+                remedy: $remedy,
+            },)*
+        ];
+    };
+}
+
+catalogue! {
+    Leaving "leaving" Maintenance
+        "leaving this machine"
+        "The unit is being removed."
+        "Wait."
+    ConfigInvalid "config-invalid" Blocked
+        "option {option}: {fault}"
+        "A config option has a value that cannot be used. Nothing the options decide is changed until it is good: a running worker goes on as it is."
+        "Correct the option with `juju config`."
+    StepFailed "step-failed" Blocked
+        "cannot {step}: {reason}"
+        "A change of this machine failed; it is tried again by itself."
+        "Read the reason: usually a full disk, a package mirror or an archive that cannot be reached, or a resource that is not what it should be."
+    JreUnusable "jre-unusable" Blocked
+        "resource jre holds no Java 17 or newer"
+        "The attached `jre` resource was unpacked, and there is no usable `bin/java` in it."
+        "Attach a JRE archive of version 17 or newer for this architecture, or an empty file to use the distribution's packages."
+    KafkaMissing "kafka-missing" Blocked
+        "needs Kafka: juju integrate {application}:kafka-client <kafka>"
+        "There is no relation to a Kafka. Without one no worker runs."
+        "Integrate the application with Kafka."
+    KafkaSeveral "kafka-several" Blocked
+        "kafka-client: related to more than one Kafka"
+        "A worker cluster lives on exactly one Kafka."
+        "Remove all of the relations but one."
+    KafkaNoCa "kafka-no-ca" Blocked
+        "kafka-client:{relation}: Kafka uses TLS and gives no CA certificate"
+        "Kafka 3 says that it uses TLS without handing over the certificate to trust."
+        "Use a Kafka that hands over its CA (track 4), or switch its TLS off."
+    Installing "installing" Maintenance
+        "installing {what}"
+        "Java, Kafka or the gateway is being installed."
+        "Wait."
+    KafkaWaiting "kafka-waiting" Waiting
+        "kafka-client:{relation}: waiting for {what}"
+        "Kafka has not answered yet, or not completely."
+        "Wait; if it lasts, look at the Kafka application's status."
+    KafkaFaulty "kafka-faulty" Waiting
+        "kafka-client:{relation}: {field}: {fault}"
+        "A part of Kafka's answer cannot be used or read, such as a secret that is not granted yet."
+        "Wait a hook; if it lasts, look at the Kafka application."
+    ResourceUnreadable "resource-unreadable" Waiting
+        "resource {resource}: {fault}"
+        "Juju could not hand over a resource."
+        "Attach the resource again, or wait for the controller."
+    PeersMissing "peers-missing" Waiting
+        "waiting for the peer relation"
+        "Juju has not created the relation between the units yet."
+        "Wait."
+    InternalWaiting "internal-waiting" Waiting
+        "waiting for the leader to share the internal credentials"
+        "The secret with the internal user and CA is not there yet, or was made in this very hook."
+        "Wait; if it lasts, look at the leader unit."
+    NetworkWaiting "network-waiting" Waiting
+        "waiting for an address on {binding}"
+        "Juju gives no address for a binding."
+        "Wait; if it lasts, check the model's spaces and bindings."
+    ClientSecretUnreadable "client-secret-unreadable" Waiting
+        "connect-client:{relation}: secret-user: {fault}"
+        "A client's credentials cannot be read now; the gateway goes on with those it has."
+        "Wait a hook; if it lasts, look at the controller."
+    WorkerFailing "worker-failing" Waiting
+        "worker does not come up: {cause}"
+        "The worker started and is not healthy; the cause is from its log. systemd keeps trying."
+        "See to the cause: usually Kafka cannot be reached, or refuses the user for some minutes after it was made."
+    WorkerStarting "worker-starting" Maintenance
+        "worker is starting"
+        "The worker process runs and has not joined its group yet."
+        "Wait."
+    GatewayFault "gateway-fault" Waiting
+        "gateway: {fault}"
+        "The gateway does not serve its newest files."
+        "Read the fault: usually a port that somebody else has."
+    GatewayStarting "gateway-starting" Maintenance
+        "gateway is starting"
+        "The gateway has not opened the client door yet."
+        "Wait; if it lasts, look at the log of kafka-connect-gateway.service."
+    ClientHeld "client-held" Active
+        "connect-client:{relation} ({application}): {field} {fault}"
+        "A client's request cannot be served as it is. The client gets nothing; others are not affected."
+        "Correct the client; the charm notices by itself."
+    ClientPlugin "client-plugin" Active
+        "connect-client:{relation} ({application}): plugin-url: {fault}"
+        "A client's plugin could not be fetched, or not be loaded. It gets no credentials until it is; the download is tried again."
+        "See to the client's plugin server or archive."
+    ClientPlain "client-plain" Active
+        "connect-client:{relation} ({application}): username is in plain text"
+        "The databag carries credentials in plain text, from before this charm."
+        "Remove the relation and integrate again."
+    ClientSecretLost "client-secret-lost" Active
+        "connect-client:{relation} ({application}): secret-user was removed"
+        "The secret that was handed to a client is gone, and its URI cannot be made again."
+        "Remove the relation and integrate again."
+    ConnectorFailed "connector-failed" Active
+        "connector {connector} failed: {cause}"
+        "A connector or one of its tasks is in state FAILED."
+        "The owner of the connector corrects its configuration or restarts it."
+    DeletingConnectors "deleting-connectors" Active
+        "deleting connectors of removed relation {relation}"
+        "A client is gone, and its connectors still have to be deleted."
+        "Wait; if it lasts, look at the worker."
+    RestartPending "restart-pending" Active
+        "waiting for its turn to restart the worker"
+        "The worker serves, and has to restart for a plugin or a setting; workers do so one at a time."
+        "Wait; if it lasts, look for a unit that does not become healthy."
+    ClientWaiting "client-waiting" Active
+        "connect-client:{relation} ({application}): waiting for {units}"
+        "A new client's plugin or user is not ready on every unit yet."
+        "Wait; if it lasts, look at the units named."
+    Ready "ready" Active
+        ""
+        "The worker is healthy and all clients are served."
+        "Nothing."
+}
+
+impl Id {
+    /// The entry.
+    #[must_use]
+    pub fn entry(self) -> &'static Entry {
+        // The macro writes enum and table in the same order.
+        &CATALOGUE[self as usize]
+    }
+}

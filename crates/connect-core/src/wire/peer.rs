@@ -1,0 +1,153 @@
+//! The databags of endpoint `workers`: JSON values, sorted keys, nothing secret.
+//!
+//! A value that cannot be read counts as not written: it was written by another release of this
+//! charm, and its writer repairs it in its next hook.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::model::peer::{ApplicationData, UnitData};
+use crate::observation::Databag;
+
+const CLIENTS: &str = "clients";
+const TOMBSTONES: &str = "tombstones";
+const TURN: &str = "turn";
+const GENERATION: &str = "generation";
+/// Keys of the application databag.
+pub const APPLICATION_KEYS: [&str; 4] = [CLIENTS, TOMBSTONES, TURN, GENERATION];
+
+const ADDRESS: &str = "address";
+const PEER_ADDRESS: &str = "peer-address";
+const BUNDLES: &str = "bundles";
+const SOURCES: &str = "sources";
+const LOADED: &str = "loaded";
+const USERS: &str = "users";
+const WANTS_TURN: &str = "wants-turn";
+const TURN_DONE: &str = "turn-done";
+const HEALTHY: &str = "healthy";
+const FAULTS: &str = "faults";
+const VERSION: &str = "version";
+const LEAVING: &str = "leaving";
+/// Keys of a unit databag.
+pub const UNIT_KEYS: [&str; 12] = [
+    ADDRESS,
+    PEER_ADDRESS,
+    BUNDLES,
+    SOURCES,
+    LOADED,
+    USERS,
+    WANTS_TURN,
+    TURN_DONE,
+    HEALTHY,
+    FAULTS,
+    VERSION,
+    LEAVING,
+];
+
+/// Reads the application databag.
+#[must_use]
+pub fn read_application(bag: &Databag) -> ApplicationData {
+    ApplicationData {
+        clients: json(bag, CLIENTS).unwrap_or_default(),
+        tombstones: json(bag, TOMBSTONES).unwrap_or_default(),
+        turn: json(bag, TURN),
+        generation: json(bag, GENERATION).unwrap_or_default(),
+    }
+}
+
+/// Writes the application databag.
+#[must_use]
+pub fn write_application(data: &ApplicationData) -> Databag {
+    let ApplicationData {
+        clients,
+        tombstones,
+        turn,
+        generation,
+    } = data;
+    [
+        (CLIENTS, (!clients.is_empty()).then(|| text(clients))),
+        (
+            TOMBSTONES,
+            (!tombstones.is_empty()).then(|| text(tombstones)),
+        ),
+        (TURN, turn.as_ref().map(text)),
+        (GENERATION, (*generation > 0).then(|| text(generation))),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+    .collect()
+}
+
+/// Reads a unit databag.
+#[must_use]
+pub fn read_unit(bag: &Databag) -> UnitData {
+    let plain = |key: &str| bag.get(key).filter(|value| !value.is_empty()).cloned();
+    UnitData {
+        address: plain(ADDRESS),
+        peer_address: plain(PEER_ADDRESS).and_then(|text| text.parse().ok()),
+        bundles: json(bag, BUNDLES).unwrap_or_default(),
+        sources: json(bag, SOURCES).unwrap_or_default(),
+        loaded: json(bag, LOADED).unwrap_or_default(),
+        users: json(bag, USERS).unwrap_or_default(),
+        wants_turn: plain(WANTS_TURN),
+        turn_done: plain(TURN_DONE).and_then(|text| text.parse().ok()),
+        healthy: plain(HEALTHY).is_some_and(|text| text == "true"),
+        faults: json(bag, FAULTS).unwrap_or_default(),
+        version: plain(VERSION),
+        leaving: plain(LEAVING).is_some(),
+    }
+}
+
+/// Writes a unit databag.
+#[must_use]
+pub fn write_unit(data: &UnitData) -> Databag {
+    let UnitData {
+        address,
+        peer_address,
+        bundles,
+        sources,
+        loaded,
+        users,
+        wants_turn,
+        turn_done,
+        healthy,
+        faults,
+        version,
+        leaving,
+    } = data;
+    [
+        (ADDRESS, address.clone()),
+        (
+            PEER_ADDRESS,
+            peer_address.map(|address| address.to_string()),
+        ),
+        (BUNDLES, map(bundles)),
+        (SOURCES, map(sources)),
+        (LOADED, (!loaded.is_empty()).then(|| text(loaded))),
+        (USERS, map(users)),
+        (WANTS_TURN, wants_turn.clone()),
+        (TURN_DONE, turn_done.map(|number| number.to_string())),
+        (HEALTHY, Some(healthy.to_string())),
+        (FAULTS, map(faults)),
+        (VERSION, version.clone()),
+        (LEAVING, leaving.then(|| "true".to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+    .collect()
+}
+
+fn json<T: DeserializeOwned>(bag: &Databag, key: &str) -> Option<T> {
+    bag.get(key)
+        .and_then(|text| serde_json::from_str(text).ok())
+}
+
+fn map<V: Serialize>(map: &BTreeMap<u32, V>) -> Option<String> {
+    (!map.is_empty()).then(|| text(map))
+}
+
+fn text<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("maps with text or number keys always serialise")
+}
