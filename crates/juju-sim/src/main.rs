@@ -1,3 +1,5 @@
 //! Command line entry.
 
+mod charm;
+
 fn main() {}
