@@ -297,7 +297,7 @@ pub struct FileFact {
 }
 
 /// A systemd unit (`systemctl show`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ServiceFact {
     /// `ActiveState`: active, inactive, failed, activating, deactivating.
     pub active: String,

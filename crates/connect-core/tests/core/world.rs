@@ -1,0 +1,913 @@
+//! A small world to plan for: machines, databags and secrets, changed only by what plans say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use connect_core::fingerprint;
+use connect_core::gateway::{State as GatewayState, Users};
+use connect_core::layout::{GATEWAY_SERVICE, Layout, WORKER_SERVICE};
+use connect_core::observation::*;
+use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
+use connect_core::secret::Secret;
+use connect_core::{check, plan};
+
+pub const MODEL: &str = "0a1b2c3d-0000-4000-8000-00000000000f";
+pub const APP: &str = "kafka-connect";
+pub const PEER_RELATION: RelationId = 900;
+pub const ROUNDS: u32 = 6;
+pub const CERTIFICATE: &str =
+    "-----BEGIN CERTIFICATE-----\nQ0EgaW50ZXJuYWw=\n-----END CERTIFICATE-----\n";
+
+/// Randomness that can be repeated.
+pub struct Counter(pub u64);
+
+impl Entropy for Counter {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            self.0 += 1;
+            let digest = fingerprint::sha256(&self.0.to_be_bytes());
+            for (index, byte) in chunk.iter_mut().enumerate() {
+                let pair = digest.get(index * 2..index * 2 + 2).unwrap_or("00");
+                *byte = u8::from_str_radix(pair, 16).unwrap();
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct SimFile {
+    pub bytes: Vec<u8>,
+    pub mode: u32,
+    pub user: String,
+    pub group: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum Served {
+    Archive {
+        digest: String,
+        classes: Vec<String>,
+        manifests: bool,
+    },
+    Empty,
+    Fault(String),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SimSecret {
+    pub uri: String,
+    pub content: BTreeMap<String, String>,
+    pub granted: BTreeSet<RelationId>,
+    pub revision: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SimClient {
+    pub application: String,
+    pub theirs: Databag,
+    pub ours: Databag,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct SimKafka {
+    pub ours: Databag,
+    pub theirs: Databag,
+    pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// One unit's machine and unit databag.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    pub address: String,
+    pub peer_address: Option<IpAddr>,
+    pub bag: Databag,
+    pub host: Host,
+    pub files: BTreeMap<String, SimFile>,
+    pub classes: BTreeMap<String, Bundle>,
+    pub healthy: bool,
+    pub served: Option<Users>,
+    pub ports: BTreeSet<String>,
+    pub starts: u32,
+    /// Every restart is only queued, as systemd may do.
+    pub slow_restart: bool,
+    pub queued: bool,
+    pub version_set: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct World {
+    pub config: BTreeMap<String, ConfigValue>,
+    pub resources: BTreeMap<String, Reading<Resource>>,
+    pub units: BTreeMap<u32, Machine>,
+    pub leader: u32,
+    pub kafka: BTreeMap<RelationId, SimKafka>,
+    pub kafka_up: bool,
+    pub clients: BTreeMap<RelationId, SimClient>,
+    pub secrets: BTreeMap<String, SimSecret>,
+    pub peer_bag: Databag,
+    pub plugins: BTreeMap<String, Served>,
+    pub connectors: BTreeMap<String, Connector>,
+    pub now: u64,
+    pub counter: u64,
+    pub uris: u32,
+    pub violations: Vec<String>,
+    pub broken_steps: BTreeMap<String, String>,
+    pub layout: Layout,
+}
+
+/// What a hook did.
+#[derive(Debug)]
+pub struct Done {
+    pub rounds: u32,
+    pub steps: Vec<String>,
+    pub last: Plan,
+    pub fetched: BTreeMap<RelationId, Fetched>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+pub fn reconcile() -> Hook {
+    Hook::Reconcile {
+        name: "config-changed".to_owned(),
+    }
+}
+
+pub fn bag(pairs: &[(&str, &str)]) -> Databag {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+pub const FIVE: &str = r#"["username", "password", "tls", "tls-ca", "uris"]"#;
+
+impl World {
+    pub fn new(units: u32) -> Self {
+        let mut world = Self {
+            config: BTreeMap::new(),
+            resources: BTreeMap::from([(
+                "kafka".to_owned(),
+                Reading::Known(Resource {
+                    path: "/res/kafka.tgz".to_owned(),
+                    bytes: 10,
+                    identity: "10-1".to_owned(),
+                }),
+            )]),
+            units: BTreeMap::new(),
+            leader: 0,
+            kafka: BTreeMap::from([(3, answered_kafka())]),
+            kafka_up: true,
+            clients: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            peer_bag: Databag::new(),
+            plugins: BTreeMap::new(),
+            connectors: BTreeMap::new(),
+            now: 1_800_000_000,
+            counter: 0,
+            uris: 0,
+            violations: Vec::new(),
+            broken_steps: BTreeMap::new(),
+            layout: Layout::new(""),
+        };
+        for number in 0..units {
+            world.add_unit(number);
+        }
+        world
+    }
+
+    pub fn add_unit(&mut self, number: u32) {
+        self.units.insert(
+            number,
+            Machine {
+                address: format!("10.20.0.{}", number + 4),
+                peer_address: format!("10.30.0.{}", number + 4).parse().ok(),
+                host: Host {
+                    memory_mib: 2048,
+                    ..Host::default()
+                },
+                ..Machine::default()
+            },
+        );
+    }
+
+    pub fn add_client(&mut self, id: RelationId, application: &str, url: &str) {
+        self.clients.insert(
+            id,
+            SimClient {
+                application: application.to_owned(),
+                theirs: bag(&[("plugin-url", url), ("requested-secrets", FIVE)]),
+                ours: Databag::new(),
+            },
+        );
+    }
+
+    pub fn serve_plugin(&mut self, url: &str, digest: &str) {
+        self.plugins.insert(
+            url.to_owned(),
+            Served::Archive {
+                digest: digest.to_owned(),
+                classes: vec![format!("com.example.{digest}")],
+                manifests: true,
+            },
+        );
+    }
+
+    pub fn tag(&self, id: RelationId) -> String {
+        format!("{MODEL}:{}:{id}", self.clients[&id].application)
+    }
+
+    /// Time passes: what was queued happens, what was starting is up.
+    pub fn tick(&mut self) {
+        self.now += 20;
+        let kafka_up = self.kafka_up;
+        for machine in self.units.values_mut() {
+            if machine.queued {
+                machine.queued = false;
+                machine.start_worker();
+            }
+            machine.look_at_users();
+            let active = machine.worker_active();
+            machine.healthy = active && kafka_up;
+            machine.host.worker_log_cause =
+                (active && !kafka_up).then(|| "Timed out waiting for a node assignment".to_owned());
+        }
+    }
+
+    fn observe(&self, number: u32, hook: &Hook, passing: &Passing) -> Observation {
+        let machine = &self.units[&number];
+        let leader = self.leader == number;
+        let breaking = match hook {
+            Hook::RelationBroken { endpoint, id } => Some((endpoint.as_str(), *id)),
+            _ => None,
+        };
+        let life = |endpoint: &str, id: RelationId| {
+            if breaking == Some((endpoint, id)) {
+                Life::Leaving
+            } else {
+                Life::Live
+            }
+        };
+        let clients: BTreeMap<RelationId, ClientRelation> = self
+            .clients
+            .iter()
+            .map(|(id, client)| {
+                let relation = ClientRelation {
+                    life: life("connect-client", *id),
+                    application: client.application.clone(),
+                    ours: leader.then(|| client.ours.clone()),
+                    theirs: client.theirs.clone(),
+                };
+                (*id, relation)
+            })
+            .collect();
+        let peers = PeerRelation {
+            id: PEER_RELATION,
+            application: self.peer_bag.clone(),
+            ours: machine.bag.clone(),
+            others: self
+                .units
+                .iter()
+                .filter(|(other, _)| **other != number)
+                .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
+                .collect(),
+        };
+        let wanted = connect_core::wire::labels::wanted(leader, &clients, Some(&peers));
+        let secrets = wanted
+            .into_iter()
+            .map(|label| {
+                let found = passing
+                    .minted
+                    .get(&label)
+                    .or_else(|| self.secrets.get(&label));
+                let reading = found.map_or(Reading::Absent, |secret| {
+                    Reading::Known(OwnSecret {
+                        uri: leader.then(|| secret.uri.clone()),
+                        content: hidden(&secret.content),
+                    })
+                });
+                (label, reading)
+            })
+            .chain(passing.minted.iter().map(|(label, secret)| {
+                let own = OwnSecret {
+                    uri: Some(secret.uri.clone()),
+                    content: hidden(&secret.content),
+                };
+                (label.clone(), Reading::Known(own))
+            }))
+            .collect();
+        let mut host = machine.host.clone();
+        host.files = machine
+            .files
+            .iter()
+            .map(|(path, file)| {
+                let fact = FileFact {
+                    sha256: fingerprint::sha256(&file.bytes),
+                    mode: file.mode,
+                    user: file.user.clone(),
+                    group: file.group.clone(),
+                };
+                (path.clone(), fact)
+            })
+            .collect();
+        if !machine.worker_active() {
+            host.started = None;
+        }
+        host.gateway = machine.gateway_state(&self.layout);
+        let worker = if machine.worker_active() {
+            Reading::Known(self.worker(machine))
+        } else {
+            Reading::Absent
+        };
+        Observation {
+            hook: hook.clone(),
+            now: self.now,
+            identity: Identity {
+                model_uuid: MODEL.to_owned(),
+                application: APP.to_owned(),
+                unit_number: number,
+                charm_version: "1".to_owned(),
+            },
+            leader,
+            config: self.config.clone(),
+            peers: Some(peers),
+            kafka: self
+                .kafka
+                .iter()
+                .map(|(id, kafka)| {
+                    let relation = KafkaRelation {
+                        life: life("kafka-client", *id),
+                        application: "kafka".to_owned(),
+                        ours: leader.then(|| kafka.ours.clone()),
+                        theirs: kafka.theirs.clone(),
+                        secrets: kafka
+                            .secrets
+                            .iter()
+                            .map(|(key, content)| (key.clone(), Reading::Known(hidden(content))))
+                            .collect(),
+                    };
+                    (*id, relation)
+                })
+                .collect(),
+            clients,
+            secrets,
+            minted: passing.minted.keys().cloned().collect(),
+            network: Network {
+                client_ingress: Some(machine.address.clone()),
+                client_bind: machine.address.parse().into_iter().collect(),
+                peer_bind: machine.peer_address.into_iter().collect(),
+            },
+            resources: self.resources.clone(),
+            opened_ports: machine.ports.clone(),
+            host,
+            worker,
+            fetched: passing.fetched.clone(),
+            failures: passing.failures.clone(),
+            done: passing.done.clone(),
+            round: passing.round,
+        }
+    }
+
+    fn worker(&self, machine: &Machine) -> Worker {
+        if !machine.healthy {
+            return Worker::default();
+        }
+        let started = machine.host.started.clone().unwrap_or_default();
+        Worker {
+            healthy: true,
+            version: Some("4.1.2".to_owned()),
+            plugin_classes: started
+                .plugins
+                .iter()
+                .filter_map(|digest| machine.classes.get(digest))
+                .flat_map(|bundle| bundle.classes.clone())
+                .collect(),
+            connectors: Some(self.connectors.clone()),
+        }
+    }
+
+    /// Runs one hook; what it promises is committed at its end.
+    pub fn hook(&mut self, number: u32, hook: Hook) -> Done {
+        let mut passing = Passing::default();
+        let mut steps = Vec::new();
+        loop {
+            let seen = self.observe(number, &hook, &passing);
+            let plan = self.plan(&seen);
+            passing.round += 1;
+            for mint in &plan.minted {
+                self.uris += 1;
+                let content = mint
+                    .content
+                    .iter()
+                    .map(|(key, value)| {
+                        let text = match value {
+                            MintedValue::Text(text) => text.expose().clone(),
+                            MintedValue::CaCertificate => CERTIFICATE.to_owned(),
+                            MintedValue::CaKey => "private-key-of-the-internal-ca".to_owned(),
+                        };
+                        (key.clone(), text)
+                    })
+                    .collect();
+                let uri = format!("secret:uri{}", self.uris);
+                passing.minted.insert(
+                    mint.label.clone(),
+                    SimSecret {
+                        uri,
+                        content,
+                        granted: BTreeSet::new(),
+                        revision: 1,
+                    },
+                );
+            }
+            for step in &plan.steps {
+                steps.push(step.describe());
+                if let Some(reason) = self.broken_steps.get(&step.describe()) {
+                    let client = match step {
+                        Step::FetchBundle { client, .. } | Step::DeleteConnector { client, .. } => {
+                            Some(*client)
+                        }
+                        _ => None,
+                    };
+                    passing.failures.push(Failure {
+                        step: step.describe(),
+                        reason: reason.clone(),
+                        client,
+                    });
+                    if client.is_none() {
+                        break;
+                    }
+                    continue;
+                }
+                self.apply(number, step, &mut passing);
+                passing.done.insert(step.describe());
+            }
+            let idle = plan.steps.is_empty() && plan.minted.is_empty();
+            if idle || passing.round == ROUNDS {
+                if !idle {
+                    self.violations
+                        .push(format!("hook {hook:?} did not settle: {:?}", plan.steps));
+                }
+                self.commit(number, &hook, &plan, passing.minted);
+                return Done {
+                    rounds: passing.round,
+                    steps,
+                    last: plan,
+                    fetched: passing.fetched,
+                };
+            }
+        }
+    }
+
+    fn plan(&mut self, seen: &Observation) -> Plan {
+        let before = self.counter;
+        let mut entropy = Counter(before);
+        let one = plan(seen, &self.layout, &mut entropy);
+        self.counter = entropy.0;
+        let two = plan(seen, &self.layout, &mut Counter(before));
+        if one != two {
+            self.violations
+                .push("two plans for one observation differ".to_owned());
+        }
+        self.violations.extend(check::violations(seen, &one));
+        one
+    }
+
+    #[allow(clippy::too_many_lines, reason = "one arm per step")]
+    fn apply(&mut self, number: u32, step: &Step, passing: &mut Passing) {
+        let layout = self.layout.clone();
+        let machine = self.units.get_mut(&number).unwrap();
+        let active = machine.worker_active();
+        let host = &mut machine.host;
+        match step {
+            Step::InstallPackages { .. } | Step::InstallJre { .. } => {
+                host.java = Some(("/usr/bin/java".to_owned(), 17));
+            }
+            Step::CreateUser { name } => {
+                host.users.insert(name.clone());
+            }
+            Step::CreateDirectory { path, mode, owner } => {
+                host.directories.insert(
+                    path.clone(),
+                    FileFact {
+                        sha256: String::new(),
+                        mode: *mode,
+                        user: owner.user.clone(),
+                        group: owner.group.clone(),
+                    },
+                );
+            }
+            Step::InstallWorkload { directory, .. } => {
+                let name = directory.rsplit('/').next().unwrap();
+                host.workloads.insert(name.to_owned(), "4.1.2".to_owned());
+            }
+            Step::InstallGateway { .. } => host.gateway_installed = true,
+            Step::FetchBundle { client, url, .. } => {
+                let outcome = match self.plugins.get(url.expose()) {
+                    Some(Served::Archive {
+                        digest,
+                        classes,
+                        manifests,
+                    }) => {
+                        let bundle = Bundle {
+                            classes: classes.iter().cloned().collect(),
+                            has_manifests: *manifests,
+                        };
+                        machine.classes.insert(digest.clone(), bundle.clone());
+                        host.bundles.insert(digest.clone(), bundle);
+                        Fetched::Stored {
+                            digest: digest.clone(),
+                        }
+                    }
+                    Some(Served::Empty) => Fetched::Empty,
+                    Some(Served::Fault(reason)) => Fetched::Failed {
+                        reason: reason.clone(),
+                    },
+                    None => Fetched::Failed {
+                        reason: "connection refused".to_owned(),
+                    },
+                };
+                passing.fetched.insert(*client, outcome);
+            }
+            Step::IssueCertificate {
+                certificate_path,
+                key_path,
+                owner,
+                ..
+            } => {
+                for path in [certificate_path, key_path] {
+                    machine.files.insert(
+                        path.clone(),
+                        SimFile {
+                            bytes: b"pem".to_vec(),
+                            mode: 0o640,
+                            user: owner.user.clone(),
+                            group: owner.group.clone(),
+                        },
+                    );
+                }
+            }
+            Step::WriteFile {
+                path,
+                mode,
+                owner,
+                content,
+            } => {
+                if let Some(unit) = path.strip_prefix(&format!("{}/", layout.systemd())) {
+                    host.services.entry(unit.to_owned()).or_default().stale = true;
+                }
+                machine.files.insert(
+                    path.clone(),
+                    SimFile {
+                        bytes: content.expose().clone(),
+                        mode: *mode,
+                        user: owner.user.clone(),
+                        group: owner.group.clone(),
+                    },
+                );
+            }
+            Step::RemoveFile { path } => {
+                machine.files.remove(path);
+            }
+            Step::RetireBundle { digest } => {
+                host.bundles
+                    .remove(digest)
+                    .expect("a retired bundle was in the store");
+                host.retired.insert(digest.clone());
+            }
+            Step::RestoreBundle { digest } => {
+                assert!(host.retired.remove(digest), "a restored bundle was retired");
+                host.bundles
+                    .insert(digest.clone(), machine.classes[digest].clone());
+            }
+            Step::RemoveBundle { digest } => {
+                host.bundles.remove(digest);
+                host.retired.remove(digest);
+            }
+            Step::ReloadUnits => {
+                for service in host.services.values_mut() {
+                    service.stale = false;
+                }
+            }
+            Step::EnableUnit { unit } => {
+                host.services.entry(unit.clone()).or_default().enabled = "enabled".to_owned();
+            }
+            Step::StartUnit { unit } | Step::RestartUnit { unit, .. } => {
+                if unit == WORKER_SERVICE && machine.slow_restart && active {
+                    machine.queued = true;
+                } else if unit == WORKER_SERVICE {
+                    machine.start_worker();
+                } else {
+                    host.services.entry(unit.clone()).or_default().active = "active".to_owned();
+                    if unit == GATEWAY_SERVICE {
+                        machine.look_at_users();
+                    }
+                }
+            }
+            Step::StopUnit { unit, .. } => {
+                host.services.entry(unit.clone()).or_default().active = "inactive".to_owned();
+                if unit == WORKER_SERVICE {
+                    machine.healthy = false;
+                    host.started = None;
+                }
+            }
+            Step::AwaitUsers { generation, .. } => {
+                machine.look_at_users();
+                let served = machine
+                    .served
+                    .as_ref()
+                    .map(|users| users.generation.clone());
+                assert_eq!(
+                    served.as_ref(),
+                    Some(generation),
+                    "awaited users are on disk"
+                );
+            }
+            Step::DeleteConnector { name, .. } => {
+                self.connectors.remove(name);
+            }
+            Step::Leave => {
+                machine.files.clear();
+                machine.host = Host {
+                    memory_mib: 2048,
+                    ..Host::default()
+                };
+                machine.served = None;
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        number: u32,
+        hook: &Hook,
+        plan: &Plan,
+        minted: BTreeMap<String, SimSecret>,
+    ) {
+        let leader = self.leader == number;
+        self.secrets.extend(minted);
+        for promise in &plan.promises {
+            let leaders_only = !matches!(
+                promise,
+                Promise::SetUnitData { .. }
+                    | Promise::OpenPort { .. }
+                    | Promise::ClosePort { .. }
+                    | Promise::SetWorkloadVersion { .. }
+            );
+            assert!(
+                leader || !leaders_only,
+                "{promise:?} of a unit that does not lead"
+            );
+            match promise {
+                Promise::SetApplicationData { relation, changes } => {
+                    let bag = match relation.endpoint.as_str() {
+                        "workers" => &mut self.peer_bag,
+                        "kafka-client" => &mut self.kafka.get_mut(&relation.id).unwrap().ours,
+                        "connect-client" => &mut self.clients.get_mut(&relation.id).unwrap().ours,
+                        other => panic!("endpoint {other}"),
+                    };
+                    let was_published = bag.contains_key("secret-user");
+                    change(bag, changes);
+                    if bag.contains_key("secret-user") && !was_published {
+                        self.check_publication(relation.id);
+                    }
+                }
+                Promise::SetUnitData { changes, .. } => {
+                    change(&mut self.units.get_mut(&number).unwrap().bag, changes);
+                }
+                Promise::SetSecret { label, content } => {
+                    let secret = self.secrets.get_mut(label).expect("a secret that exists");
+                    secret.revision += 1;
+                    secret.content = content
+                        .iter()
+                        .map(|(key, value)| (key.clone(), value.expose().clone()))
+                        .collect();
+                }
+                Promise::GrantSecret { label, relation } => {
+                    self.secrets
+                        .get_mut(label)
+                        .unwrap()
+                        .granted
+                        .insert(relation.id);
+                }
+                Promise::RemoveSecret { label } => {
+                    self.secrets.remove(label).expect("a secret that exists");
+                }
+                Promise::OpenPort { port } => {
+                    self.units
+                        .get_mut(&number)
+                        .unwrap()
+                        .ports
+                        .insert(format!("{port}/tcp"));
+                }
+                Promise::ClosePort { port } => {
+                    self.units
+                        .get_mut(&number)
+                        .unwrap()
+                        .ports
+                        .remove(&format!("{port}/tcp"));
+                }
+                Promise::SetWorkloadVersion { version } => {
+                    self.units.get_mut(&number).unwrap().version_set = Some(version.clone());
+                }
+            }
+        }
+        let _ = hook;
+    }
+
+    /// The moment a client gets its answer: everything it says has to be true on every machine.
+    fn check_publication(&mut self, id: RelationId) {
+        let name = format!("relation-{id}");
+        let password =
+            &self.secrets[&format!("connect-client.{id}.user.secret")].content["password"];
+        let hash = fingerprint::sha256(password.as_bytes());
+        let wanted = match self.plugins.get(&self.clients[&id].theirs["plugin-url"]) {
+            Some(Served::Archive { digest, .. }) => Some(digest.clone()),
+            _ => None,
+        };
+        for (number, machine) in &self.units {
+            let served = machine.served.as_ref().is_some_and(|users| {
+                users
+                    .users
+                    .iter()
+                    .any(|user| user.name == name && user.passwords_sha256.contains(&hash))
+            });
+            if !served {
+                self.violations
+                    .push(format!("{name} published, unit {number} refuses it"));
+            }
+            let loaded = machine.host.started.clone().unwrap_or_default().plugins;
+            if wanted
+                .as_ref()
+                .is_some_and(|digest| !loaded.contains(digest))
+            {
+                self.violations
+                    .push(format!("{name} published, unit {number} lacks its plugin"));
+            }
+        }
+        if !self.secrets[&format!("connect-client.{id}.user.secret")]
+            .granted
+            .contains(&id)
+        {
+            self.violations
+                .push(format!("{name} published without a grant"));
+        }
+    }
+
+    /// The relation goes away: broken on every unit, then gone.
+    pub fn remove_client(&mut self, id: RelationId) {
+        for number in self.units.keys().copied().collect::<Vec<_>>() {
+            let hook = Hook::RelationBroken {
+                endpoint: "connect-client".to_owned(),
+                id,
+            };
+            self.hook(number, hook);
+        }
+        self.clients.remove(&id);
+    }
+
+    /// Hooks on all units and time in between, until nothing changes any more.
+    pub fn settle(&mut self) -> u32 {
+        for turn in 0..40 {
+            let before = self.picture();
+            for number in self.units.keys().copied().collect::<Vec<_>>() {
+                self.hook(number, reconcile());
+            }
+            self.tick();
+            if self.picture() == before {
+                return turn;
+            }
+        }
+        self.violations.push("the world does not settle".to_owned());
+        40
+    }
+
+    /// All that hooks can change, for comparison.
+    pub fn picture(&self) -> String {
+        let units: Vec<String> = self
+            .units
+            .iter()
+            .map(|(number, m)| {
+                format!(
+                    "{number} {:?} {:?} {:?} {} {} {:?}",
+                    m.bag, m.files, m.host, m.healthy, m.starts, m.served
+                )
+            })
+            .collect();
+        format!(
+            "{units:?} {:?} {:?} {:?} {:?}",
+            self.peer_bag, self.clients, self.secrets, self.connectors
+        )
+    }
+
+    pub fn assert_sound(&self) {
+        assert_eq!(self.violations, Vec::<String>::new());
+    }
+}
+
+/// What belongs to one hook.
+#[derive(Default)]
+struct Passing {
+    minted: BTreeMap<String, SimSecret>,
+    fetched: BTreeMap<RelationId, Fetched>,
+    failures: Vec<Failure>,
+    done: BTreeSet<String>,
+    round: u32,
+}
+
+impl Machine {
+    pub fn worker_active(&self) -> bool {
+        self.host
+            .services
+            .get(WORKER_SERVICE)
+            .is_some_and(|fact| fact.active == "active")
+    }
+
+    fn start_worker(&mut self) {
+        let layout = Layout::new("");
+        self.host
+            .services
+            .entry(WORKER_SERVICE.to_owned())
+            .or_default()
+            .active = "active".to_owned();
+        let facts = &self.files[&layout.start_facts()].bytes;
+        self.host.started = Some(serde_json::from_slice(facts).unwrap());
+        self.healthy = false;
+        self.starts += 1;
+    }
+
+    fn gateway_runs(&self) -> bool {
+        self.host
+            .services
+            .get(GATEWAY_SERVICE)
+            .is_some_and(|fact| fact.active == "active")
+    }
+
+    fn look_at_users(&mut self) {
+        if !self.gateway_runs() {
+            return;
+        }
+        if let Some(file) = self.files.get(&Layout::new("").gateway_users()) {
+            self.served = Some(serde_json::from_slice(&file.bytes).unwrap());
+        }
+    }
+
+    fn gateway_state(&self, layout: &Layout) -> Option<GatewayState> {
+        self.gateway_runs().then(|| GatewayState {
+            users_generation: self
+                .served
+                .as_ref()
+                .map(|users| users.generation.clone())
+                .unwrap_or_default(),
+            settings_generation: self
+                .files
+                .get(&layout.gateway_settings())
+                .map(|file| fingerprint::sha256(&file.bytes))
+                .unwrap_or_default(),
+            client_door: true,
+            peer_door: true,
+            worker_healthy: self.healthy,
+            fault: None,
+        })
+    }
+}
+
+fn change(bag: &mut Databag, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => bag.insert(key.clone(), value.clone()),
+            None => bag.remove(key),
+        };
+    }
+}
+
+pub fn hidden(content: &BTreeMap<String, String>) -> BTreeMap<String, Secret<String>> {
+    content
+        .iter()
+        .map(|(key, value)| (key.clone(), Secret::new(value.clone())))
+        .collect()
+}
+
+pub fn answered_kafka() -> SimKafka {
+    SimKafka {
+        ours: Databag::new(),
+        theirs: bag(&[
+            ("endpoints", "10.0.0.9:9092"),
+            ("topic", "connect-offset"),
+            ("tls", "disabled"),
+            ("secret-user", "secret:kafka"),
+        ]),
+        secrets: BTreeMap::from([(
+            "secret-user".to_owned(),
+            BTreeMap::from([
+                ("username".to_owned(), "relation-3".to_owned()),
+                (
+                    "password".to_owned(),
+                    "kafkaPassw0rd-kafkaPassw0rd".to_owned(),
+                ),
+            ]),
+        )]),
+    }
+}
