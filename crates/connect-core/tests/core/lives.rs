@@ -1,8 +1,48 @@
 //! Histories of one and of several units.
 
+use std::collections::BTreeMap;
+
+use connect_core::layout::Layout;
+use connect_core::observation::{ConfigValue, Connector, Hook};
 use connect_core::plan::State;
 
 use crate::world::*;
+
+const URL: &str = "http://10.1.1.5:8080/plugin";
+
+fn departed(endpoint: &str, id: u32, departing: &str) -> Hook {
+    Hook::RelationDeparted {
+        endpoint: endpoint.to_owned(),
+        id,
+        departing_unit: departing.to_owned(),
+    }
+}
+
+fn published(world: &World, id: u32) -> bool {
+    world.clients[&id].ours.contains_key("secret-user")
+}
+
+fn starts(world: &World) -> Vec<u32> {
+    world.units.values().map(|machine| machine.starts).collect()
+}
+
+fn users_of(world: &World, number: u32) -> Vec<String> {
+    let users = world.units[&number]
+        .served
+        .clone()
+        .unwrap_or_default()
+        .users;
+    users.into_iter().map(|user| user.name).collect()
+}
+
+fn connector(owner: Option<String>) -> Connector {
+    Connector {
+        owner,
+        state: "RUNNING".to_owned(),
+        tasks: BTreeMap::new(),
+        trace: None,
+    }
+}
 
 #[test]
 fn one_unit_serves_a_client_without_plugin() {
@@ -26,5 +66,582 @@ fn one_unit_serves_a_client_without_plugin() {
     );
     assert_eq!(done.last.status.message, "");
     assert_eq!(done.last.promises, []);
+    assert_eq!(done.last.wake_after_s, None);
     assert_eq!(world.units[&0].starts, 1);
+    assert_eq!(world.units[&0].version_set.as_deref(), Some("4.1.2"));
+    assert!(world.units[&0].ports.contains("8083/tcp"));
+}
+
+#[test]
+fn a_client_is_served_in_the_first_hook_that_sees_it() {
+    let mut world = World::new(1);
+    world.settle();
+    world.add_client(7, "ui", "NOT-REQUIRED");
+    let done = world.hook(0, reconcile());
+    world.assert_sound();
+    assert!(published(&world, 7), "{done:?}");
+    assert!(done.rounds <= 4, "{done:?}");
+}
+
+#[test]
+fn three_units_load_a_plugin_before_credentials_exist() {
+    let mut world = World::new(3);
+    world.settle();
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    // Nobody but the leader has seen the client yet.
+    world.hook(0, reconcile());
+    world.tick();
+    world.hook(0, reconcile());
+    assert!(!world.secrets.contains_key("connect-client.7.user.secret"));
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 7));
+    assert_eq!(starts(&world), [2, 2, 2]);
+    assert_eq!(
+        world.clients[&7].ours["endpoints"],
+        "http://10.20.0.4:8083,http://10.20.0.5:8083,http://10.20.0.6:8083"
+    );
+    // A second client with the same content, one without a plugin, and a rotation: no restart.
+    world.serve_plugin("http://10.1.1.6/other", "aaaa");
+    world.add_client(8, "again", "http://10.1.1.6/other");
+    world.add_client(10, "ui", "NOT-REQUIRED");
+    world.settle();
+    world.hook(0, Hook::RotateRequested { relation: 7 });
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 8) && published(&world, 10));
+    assert_eq!(starts(&world), [2, 2, 2]);
+}
+
+#[test]
+fn workers_with_connectors_restart_one_after_the_other() {
+    let mut world = World::new(3);
+    world.settle();
+    world.connectors.insert("busy".to_owned(), connector(None));
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    let mut before = starts(&world);
+    for _ in 0..30 {
+        for number in 0..3 {
+            world.hook(number, reconcile());
+            let down: Vec<_> = world
+                .units
+                .values()
+                .filter(|machine| !machine.healthy)
+                .collect();
+            assert!(down.len() <= 1, "two workers down at once");
+        }
+        world.tick();
+        let after = starts(&world);
+        let restarted: u32 = after.iter().sum::<u32>() - before.iter().sum::<u32>();
+        assert!(restarted <= 1, "{before:?} {after:?}");
+        before = after;
+    }
+    world.assert_sound();
+    assert_eq!(starts(&world), [2, 2, 2]);
+    assert!(published(&world, 7));
+}
+
+#[test]
+fn a_queued_restart_is_asked_for_once() {
+    let mut world = World::new(1);
+    world.settle();
+    world.units.get_mut(&0).unwrap().slow_restart = true;
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    let done = world.hook(0, reconcile());
+    let restarts = done
+        .steps
+        .iter()
+        .filter(|step| *step == "restart kafka-connect.service")
+        .count();
+    assert_eq!(restarts, 1, "{:?}", done.steps);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [2]);
+    assert!(published(&world, 7));
+}
+
+#[test]
+fn a_client_that_leaves_takes_exactly_what_was_its_own() {
+    let mut world = World::new(3);
+    world.serve_plugin(URL, "aaaa");
+    world.serve_plugin("http://10.1.1.6/x", "bbbb");
+    world.add_client(1, "mysql", URL);
+    world.add_client(10, "mysql", "http://10.1.1.6/x");
+    world.settle();
+    let uuid = MODEL.replace('-', "");
+    for (name, owner) in [
+        ("one".to_owned(), Some(world.tag(1))),
+        ("ten".to_owned(), Some(world.tag(10))),
+        (format!("old_r1_{uuid}"), None),
+        (format!("old_r10_{uuid}"), None),
+        (format!("tagged_r1_{uuid}"), Some(world.tag(10))),
+        (format!("_r1_{}", "0".repeat(32)), None),
+        ("by-hand".to_owned(), None),
+    ] {
+        world.connectors.insert(name, connector(owner));
+    }
+    let before = starts(&world);
+    world.remove_client(1);
+    for number in 0..3 {
+        assert_eq!(users_of(&world, number), ["relation-10"], "unit {number}");
+    }
+    world.settle();
+    world.assert_sound();
+    let left: Vec<&str> = world.connectors.keys().map(String::as_str).collect();
+    let expected = [
+        format!("_r1_{}", "0".repeat(32)),
+        "by-hand".to_owned(),
+        format!("old_r10_{uuid}"),
+        format!("tagged_r1_{uuid}"),
+        "ten".to_owned(),
+    ];
+    assert_eq!(left, expected);
+    assert!(!world.secrets.contains_key("connect-client.1.user.secret"));
+    assert!(world.secrets.contains_key("connect-client.10.user.secret"));
+    assert_eq!(starts(&world), before, "a removed plugin restarts nobody");
+    for machine in world.units.values() {
+        assert!(!machine.host.bundles.contains_key("aaaa"));
+        assert!(machine.host.bundles.contains_key("bbbb"));
+        assert!(
+            machine.host.retired.contains("aaaa"),
+            "a running worker has it open"
+        );
+    }
+    assert!(
+        !world.peer_bag.contains_key("tombstones"),
+        "{:?}",
+        world.peer_bag
+    );
+
+    // It comes back: nothing has to be loaded, so nobody restarts.
+    world.add_client(11, "mysql", URL);
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 11));
+    assert_eq!(starts(&world), before);
+}
+
+#[test]
+fn tombstones_outlive_a_worker_that_is_down_and_a_change_of_leader() {
+    let mut world = World::new(3);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .connectors
+        .insert("mine".to_owned(), connector(Some(world.tag(7))));
+    world.kafka_up = false;
+    world.tick();
+    world.remove_client(7);
+    assert!(world.connectors.contains_key("mine"));
+    assert!(world.peer_bag.contains_key("tombstones"));
+    world.leader = 2;
+    world.kafka_up = true;
+    world.settle();
+    world.assert_sound();
+    assert!(world.connectors.is_empty());
+    assert!(!world.peer_bag.contains_key("tombstones"));
+}
+
+#[test]
+fn connectors_stay_when_the_operator_says_so() {
+    let mut world = World::new(1);
+    world
+        .config
+        .insert("keep-connectors".to_owned(), ConfigValue::Boolean(true));
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .connectors
+        .insert("mine".to_owned(), connector(Some(world.tag(7))));
+    world.remove_client(7);
+    world.settle();
+    assert!(world.connectors.contains_key("mine"));
+    assert_eq!(users_of(&world, 0), Vec::<String>::new());
+}
+
+#[test]
+fn connectors_stay_when_our_own_application_goes() {
+    let mut world = World::new(1);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .connectors
+        .insert("mine".to_owned(), connector(Some(world.tag(7))));
+    world.hook(0, departed("connect-client", 7, "kafka-connect/0"));
+    let broken = Hook::RelationBroken {
+        endpoint: "connect-client".to_owned(),
+        id: 7,
+    };
+    world.hook(0, broken);
+    world.clients.clear();
+    world.hook(0, reconcile());
+    assert!(world.connectors.contains_key("mine"));
+    let done = world.hook(0, Hook::Leave);
+    assert!(
+        done.steps.contains(&"leave this machine".to_owned()),
+        "{:?}",
+        done.steps
+    );
+    assert!(world.units[&0].files.is_empty());
+    assert_eq!(world.hook(0, Hook::Leave).steps, Vec::<String>::new());
+}
+
+#[test]
+fn a_unit_of_the_client_that_departs_changes_nothing() {
+    let mut world = World::new(2);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let before = world.picture();
+    for number in 0..2 {
+        let done = world.hook(number, departed("connect-client", 7, "mysql/1"));
+        assert!(
+            done.steps.is_empty() && done.last.promises.is_empty(),
+            "{done:?}"
+        );
+    }
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_new_unit_restarts_nobody_and_is_told_to_clients_when_it_works() {
+    let mut world = World::new(2);
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    let before = starts(&world);
+    let uri = world.clients[&7].ours["secret-user"].clone();
+    world.add_unit(2);
+    world.hook(2, reconcile());
+    world.hook(0, reconcile());
+    assert!(!world.clients[&7].ours["endpoints"].contains("10.20.0.6"));
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world)[..2], before[..]);
+    assert_eq!(starts(&world)[2], 1, "one start with everything");
+    assert!(world.clients[&7].ours["endpoints"].ends_with(",http://10.20.0.6:8083"));
+    assert_eq!(world.clients[&7].ours["secret-user"], uri);
+
+    // And it leaves again: gone from the endpoints in the hook in which the leader hears of it.
+    let hook = departed("workers", PEER_RELATION, "kafka-connect/2");
+    world.hook(0, hook);
+    assert!(!world.clients[&7].ours["endpoints"].contains("10.20.0.6"));
+    world.units.remove(&2);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), before);
+}
+
+#[test]
+fn a_rotation_keeps_the_uri_and_both_passwords_for_a_while() {
+    let mut world = World::new(2);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let label = "connect-client.7.user.secret";
+    let before = world.secrets[label].clone();
+    world.hook(0, Hook::RotateRequested { relation: 7 });
+    assert_eq!(
+        world.secrets[label].revision, 1,
+        "nobody else knows the new password yet"
+    );
+    world.hook(1, reconcile());
+    world.hook(0, reconcile());
+    let after = world.secrets[label].clone();
+    assert_eq!((&after.uri, after.revision), (&before.uri, 2));
+    assert_eq!(after.granted, before.granted);
+    assert_eq!(
+        after.content.keys().collect::<Vec<_>>(),
+        ["password", "username"]
+    );
+    assert_ne!(after.content["password"], before.content["password"]);
+    assert!(!world.secrets.contains_key("connect-client.7.next.secret"));
+    for number in 0..2 {
+        world.hook(number, reconcile());
+        let users = world.units[&number].served.clone().unwrap().users;
+        assert_eq!(users[0].passwords_sha256.len(), 2);
+    }
+    world.now += 601;
+    world.settle();
+    world.assert_sound();
+    for machine in world.units.values() {
+        assert_eq!(
+            machine.served.as_ref().unwrap().users[0]
+                .passwords_sha256
+                .len(),
+            1
+        );
+    }
+    assert_eq!(world.secrets[label].revision, 2);
+}
+
+#[test]
+fn a_client_at_fault_is_named_and_alone() {
+    for (fault, expected) in [
+        (
+            ("plugin-url", "ftp://x"),
+            "connect-client:8 (bad): plugin-url must be an http or https",
+        ),
+        (
+            ("requested-secrets", "x"),
+            "connect-client:8 (bad): requested-secrets must be a JSON list",
+        ),
+        (
+            ("plugin-url", "http://10.1.1.9/404"),
+            "connect-client:8 (bad): plugin-url: HTTP 404",
+        ),
+        (
+            ("version", "v1"),
+            "connect-client:8 (bad): version is a protocol version",
+        ),
+    ] {
+        let mut world = World::new(2);
+        let served = Served::Fault("HTTP 404".to_owned());
+        world
+            .plugins
+            .insert("http://10.1.1.9/404".to_owned(), served);
+        world.add_client(7, "good", "NOT-REQUIRED");
+        world.add_client(8, "bad", "NOT-REQUIRED");
+        let client = world.clients.get_mut(&8).unwrap();
+        client.theirs.insert(fault.0.to_owned(), fault.1.to_owned());
+        world.settle();
+        world.assert_sound();
+        assert!(published(&world, 7) && !published(&world, 8));
+        for number in 0..2 {
+            let status = world.hook(number, reconcile()).last.status;
+            assert_eq!(status.state, State::Active);
+            assert!(status.message.starts_with(expected), "{}", status.message);
+        }
+        // The cause goes, and with it the fault.
+        let archive = Served::Empty;
+        world
+            .plugins
+            .insert("http://10.1.1.9/404".to_owned(), archive);
+        if fault.1 != "http://10.1.1.9/404" {
+            let client = world.clients.get_mut(&8).unwrap();
+            client.theirs = bag(&[("plugin-url", "NOT-REQUIRED"), ("requested-secrets", FIVE)]);
+        }
+        world.settle();
+        world.assert_sound();
+        assert!(published(&world, 8));
+        assert_eq!(world.hook(0, reconcile()).last.status.message, "");
+    }
+}
+
+#[test]
+fn a_changed_plugin_is_swapped_and_the_old_one_stays_until_then() {
+    let mut world = World::new(2);
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    let before = world.clients[&7].ours.clone();
+    let next = "http://10.1.1.9/next";
+    world
+        .clients
+        .get_mut(&7)
+        .unwrap()
+        .theirs
+        .insert("plugin-url".to_owned(), next.to_owned());
+    world.settle();
+    for machine in world.units.values() {
+        assert!(
+            machine.host.bundles.contains_key("aaaa"),
+            "not fetched yet: the old one stays"
+        );
+    }
+    world.serve_plugin(next, "bbbb");
+    world.settle();
+    world.assert_sound();
+    for machine in world.units.values() {
+        let store: Vec<&String> = machine.host.bundles.keys().collect();
+        assert_eq!(store, ["bbbb"]);
+        assert!(machine.host.retired.is_empty());
+    }
+    let after = &world.clients[&7].ours;
+    assert_eq!(after["secret-user"], before["secret-user"]);
+    assert_eq!(after["endpoints"], before["endpoints"]);
+    assert!(after["data"].contains(next));
+}
+
+#[test]
+fn kafka_that_goes_stops_the_worker_and_forgets_its_credentials() {
+    let mut world = World::new(1);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let hook = Hook::RelationBroken {
+        endpoint: "kafka-client".to_owned(),
+        id: 3,
+    };
+    let done = world.hook(0, hook);
+    assert_eq!(done.last.status.state, State::Blocked);
+    assert_eq!(
+        done.last.status.message,
+        "needs Kafka: juju integrate kafka-connect:kafka-client <kafka>"
+    );
+    assert!(!world.units[&0].worker_active());
+    assert!(
+        !world.units[&0]
+            .files
+            .contains_key(&Layout::new("").worker_properties())
+    );
+    world.kafka = BTreeMap::from([(4, answered_kafka())]);
+    world.settle();
+    world.assert_sound();
+    assert!(world.units[&0].healthy);
+    assert!(published(&world, 7));
+}
+
+#[test]
+fn a_broker_that_is_down_shows_with_its_cause() {
+    let mut world = World::new(1);
+    world.kafka_up = false;
+    world.settle();
+    let done = world.hook(0, reconcile());
+    assert_eq!(done.last.status.state, State::Waiting);
+    assert_eq!(
+        done.last.status.message,
+        "worker does not come up: Timed out waiting for a node assignment"
+    );
+    assert!(done.last.wake_after_s.is_some());
+    assert_eq!(
+        done.steps,
+        Vec::<String>::new(),
+        "nothing is restarted in vain"
+    );
+    world.kafka_up = true;
+    world.settle();
+    assert_eq!(world.hook(0, reconcile()).last.status.state, State::Active);
+    assert_eq!(starts(&world), [1]);
+}
+
+#[test]
+fn a_bad_option_blocks_and_leaves_the_worker_as_it_is() {
+    for (option, value, expected) in [
+        (
+            "rest-port",
+            ConfigValue::Integer(70000),
+            "option rest-port: must be a number from 1 to 65535",
+        ),
+        (
+            "worker-config",
+            ConfigValue::Text("group.id=x".to_owned()),
+            "option worker-config: group.id belongs to the charm",
+        ),
+    ] {
+        let mut world = World::new(1);
+        world.add_client(7, "mysql", "NOT-REQUIRED");
+        world.settle();
+        let before = world.clients[&7].ours.clone();
+        world.config.insert(option.to_owned(), value);
+        let done = world.hook(0, reconcile());
+        assert_eq!(done.last.status.state, State::Blocked);
+        assert_eq!(done.last.status.message, expected);
+        assert_eq!(done.steps, Vec::<String>::new());
+        assert_eq!(world.clients[&7].ours, before);
+        world.config.clear();
+        assert_eq!(world.hook(0, reconcile()).last.status.state, State::Active);
+    }
+}
+
+#[test]
+fn a_setting_restarts_workers_and_a_port_does_not() {
+    let mut world = World::new(2);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .config
+        .insert("rest-port".to_owned(), ConfigValue::Integer(9000));
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [1, 1]);
+    assert_eq!(
+        world.clients[&7].ours["endpoints"],
+        "http://10.20.0.4:9000,http://10.20.0.5:9000"
+    );
+    assert_eq!(
+        world.units[&0].ports.iter().collect::<Vec<_>>(),
+        ["9000/tcp"]
+    );
+    world.config.insert(
+        "log-level".to_owned(),
+        ConfigValue::Text("DEBUG".to_owned()),
+    );
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [2, 2]);
+}
+
+#[test]
+fn a_requested_restart_happens_once() {
+    let mut world = World::new(2);
+    world.settle();
+    let id = "42".to_owned();
+    world.hook(1, Hook::RestartRequested { id: id.clone() });
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [1, 2]);
+    world.hook(1, Hook::RestartRequested { id });
+    world.settle();
+    assert_eq!(starts(&world), [1, 2], "the same request again");
+}
+
+#[test]
+fn a_step_that_fails_is_not_repeated_within_the_hook() {
+    let mut world = World::new(1);
+    let step = world.hook(0, reconcile()).steps;
+    let install = step
+        .iter()
+        .find(|step| step.starts_with("install Kafka"))
+        .unwrap()
+        .clone();
+    let mut world = World::new(1);
+    world
+        .broken_steps
+        .insert(install, "no space left on device".to_owned());
+    let done = world.hook(0, reconcile());
+    assert!(done.rounds <= 3, "{done:?}");
+    assert_eq!(done.last.status.state, State::Blocked);
+    assert!(
+        done.last
+            .status
+            .message
+            .starts_with("cannot install Kafka as"),
+        "{:?}",
+        done.last
+    );
+    assert!(done.last.wake_after_s.is_some());
+    world.broken_steps.clear();
+    world.settle();
+    world.assert_sound();
+    assert!(world.units[&0].healthy);
+}
+
+#[test]
+fn a_lost_disk_is_restored() {
+    let mut world = World::new(1);
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    let before = (
+        world.clients.get(&7).unwrap().ours.clone(),
+        world.peer_bag.clone(),
+    );
+    let machine = world.units.get_mut(&0).unwrap();
+    machine.host = connect_core::observation::Host {
+        memory_mib: 2048,
+        ..Default::default()
+    };
+    machine.files.clear();
+    machine.served = None;
+    world.settle();
+    world.assert_sound();
+    assert_eq!(
+        (
+            world.clients.get(&7).unwrap().ours.clone(),
+            world.peer_bag.clone()
+        ),
+        before
+    );
+    assert!(world.units[&0].healthy);
 }
