@@ -1,11 +1,234 @@
 //! Invariants that every plan obeys: asserted in debug builds and by the tests.
 
-use crate::observation::Observation;
-use crate::plan::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::gateway::Users;
+use crate::limits;
+use crate::observation::{Hook, Life, Observation, Reading, RelationId};
+use crate::plan::{MintedValue, Plan, Promise, Step};
+use crate::wire::{self, labels, schema};
 
 /// What a plan does that it must not; empty for a good plan.
 #[must_use]
 pub fn violations(seen: &Observation, plan: &Plan) -> Vec<String> {
-    let _ = (seen, plan);
-    Vec::new()
+    let mut found = Vec::new();
+    leadership(seen, plan, &mut found);
+    publication(seen, plan, &mut found);
+    removal(seen, plan, &mut found);
+    secrecy(seen, plan, &mut found);
+    users(seen, plan, &mut found);
+    let mut paths = BTreeSet::new();
+    for step in &plan.steps {
+        if let Step::WriteFile { path, .. } = step
+            && !paths.insert(path)
+        {
+            found.push(format!("{path} is written twice"));
+        }
+    }
+    let message = &plan.status.message;
+    if message.chars().count() > limits::STATUS_LENGTH || message.contains('\n') {
+        found.push("the status is not one short line".to_owned());
+    }
+    found
+}
+
+/// Only the leader speaks for the application, and nobody does while leaving.
+fn leadership(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    let for_application = plan.promises.iter().any(|promise| {
+        matches!(
+            promise,
+            Promise::SetApplicationData { .. }
+                | Promise::SetSecret { .. }
+                | Promise::GrantSecret { .. }
+                | Promise::RemoveSecret { .. }
+        )
+    });
+    if (for_application || !plan.minted.is_empty()) && (!seen.leader || seen.hook == Hook::Leave) {
+        found.push("a unit speaks for the application without the right to".to_owned());
+    }
+}
+
+/// A client is told of its secret once, with a grant, within the contract, and only when every
+/// unit says that its gateway serves the user and its worker has loaded the plugin.
+fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    for promise in &plan.promises {
+        let Promise::SetApplicationData { relation, changes } = promise else {
+            continue;
+        };
+        if relation.endpoint != wire::CONNECT_CLIENT {
+            continue;
+        }
+        let id = relation.id;
+        let Some(client) = seen
+            .clients
+            .get(&id)
+            .filter(|client| client.life == Life::Live)
+        else {
+            found.push(format!(
+                "client {id} is answered although its relation is gone"
+            ));
+            continue;
+        };
+        let mut bag = client.ours.clone().unwrap_or_default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => bag.insert(key.clone(), value.clone()),
+                None => bag.remove(key),
+            };
+        }
+        let before = client
+            .ours
+            .as_ref()
+            .and_then(|bag| bag.get(wire::SECRET_USER));
+        if before.is_some() && bag.get(wire::SECRET_USER) != before {
+            found.push(format!("the secret of client {id} changes its URI"));
+        }
+        if before.is_some() || !changes.contains_key(wire::SECRET_USER) {
+            continue;
+        }
+        if let Some(fault) = schema::provider().check(&bag).first() {
+            found.push(format!(
+                "client {id} is told {} that {}",
+                fault.field, fault.text
+            ));
+        }
+        let granted = plan.promises.iter().any(|promise| {
+            matches!(promise, Promise::GrantSecret { label, .. } if *label == labels::user(id))
+        });
+        if !granted {
+            found.push(format!("client {id} is told of a secret it may not read"));
+        }
+        for (unit, data) in seen.peers.iter().flat_map(|peers| &peers.others) {
+            let leaves = matches!(
+                &seen.hook,
+                Hook::RelationDeparted { departing_unit, .. } if departing_unit == unit
+            );
+            let data = wire::peer::read_unit(data);
+            let is_ready = data.healthy && data.users.contains_key(&id);
+            if !leaves && !is_ready {
+                found.push(format!(
+                    "client {id} is served before {unit} is ready for it"
+                ));
+            }
+        }
+    }
+}
+
+/// Connectors and secrets are taken only from clients that are gone.
+fn removal(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    let data = seen
+        .peers
+        .as_ref()
+        .map(|peers| wire::peer::read_application(&peers.application))
+        .unwrap_or_default();
+    let stays = |id: &RelationId| {
+        seen.clients
+            .get(id)
+            .is_some_and(|client| client.life != Life::Leaving)
+    };
+    for step in &plan.steps {
+        if let Step::DeleteConnector { client, name } = step {
+            let known = data.clients.contains_key(client) || data.tombstones.contains_key(client);
+            if !seen.leader || stays(client) || !known {
+                found.push(format!("connector {name} is deleted for client {client}"));
+            }
+        }
+    }
+    for promise in &plan.promises {
+        let Promise::RemoveSecret { label } = promise else {
+            continue;
+        };
+        let of_live = seen
+            .clients
+            .keys()
+            .filter(|id| stays(id))
+            .any(|id| [labels::user(*id), labels::extra(*id)].contains(label));
+        if of_live || label == labels::INTERNAL {
+            found.push(format!("secret {label} is removed while it is needed"));
+        }
+    }
+}
+
+/// No secret value is in anything that is shown or shared.
+fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    let mut values: BTreeSet<&str> = BTreeSet::new();
+    let own = seen
+        .secrets
+        .values()
+        .filter_map(Reading::known)
+        .flat_map(|secret| &secret.content);
+    let kafka = seen
+        .kafka
+        .values()
+        .flat_map(|relation| relation.secrets.values())
+        .filter_map(Reading::known)
+        .flatten();
+    let hidden = [wire::PASSWORD, wire::CA_KEY];
+    for (key, value) in own.chain(kafka) {
+        if hidden.contains(&key.as_str()) {
+            values.insert(value.expose());
+        }
+    }
+    for mint in &plan.minted {
+        for value in mint.content.values() {
+            if let MintedValue::Text(text) = value
+                && text.expose().len() >= limits::PASSWORD_LENGTH
+                && !text.expose().starts_with("http")
+            {
+                values.insert(text.expose());
+            }
+        }
+    }
+    // Shorter ones occur in ordinary words.
+    values.retain(|value| value.len() >= 12);
+
+    let mut shown = vec![plan.status.message.clone(), format!("{plan:?}")];
+    shown.extend(plan.steps.iter().map(Step::describe));
+    shown.extend(plan.notes.iter().map(|note| note.text.clone()));
+    for promise in &plan.promises {
+        if let Promise::SetApplicationData { changes, .. } | Promise::SetUnitData { changes, .. } =
+            promise
+        {
+            shown.extend(changes.values().flatten().cloned());
+        }
+    }
+    if values
+        .iter()
+        .any(|value| shown.iter().any(|text| text.contains(value)))
+    {
+        found.push("a secret value would be shown".to_owned());
+    }
+}
+
+/// The users file lets in clients whose relation stays, each under its own name, and nobody else.
+fn users(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    let live: BTreeMap<String, RelationId> = seen
+        .clients
+        .iter()
+        .filter(|(_, client)| client.life == Life::Live)
+        .map(|(id, _)| (crate::model::client::username(*id), *id))
+        .collect();
+    for step in &plan.steps {
+        let Step::WriteFile { path, content, .. } = step else {
+            continue;
+        };
+        if !path.ends_with("users.json") {
+            continue;
+        }
+        let Ok(users) = serde_json::from_slice::<Users>(content.expose()) else {
+            found.push("the users file is not one".to_owned());
+            continue;
+        };
+        for user in users.users {
+            if !live.contains_key(&user.name) {
+                found.push(format!(
+                    "user {} is let in after its client left",
+                    user.name
+                ));
+            }
+            if user.passwords_sha256.is_empty() {
+                found.push(format!("user {} has no password", user.name));
+            }
+        }
+    }
 }

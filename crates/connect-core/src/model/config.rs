@@ -327,12 +327,12 @@ fn is_property_name(key: &str) -> bool {
 }
 
 fn is_contract(key: &str) -> bool {
-    let ours = |pattern: &&str| match pattern.strip_suffix('*') {
+    let ours = |pattern: &str| match pattern.strip_suffix('*') {
         Some(prefix) => key.starts_with(prefix),
-        None => key == *pattern,
+        None => key == pattern,
     };
     let key_without_admin = key.strip_prefix("admin.");
-    CONTRACT.iter().any(|pattern| ours(&pattern))
+    CONTRACT.iter().any(|pattern| ours(pattern))
         || key_without_admin.is_some_and(|rest| {
             rest == "security.protocol" || rest.starts_with("sasl.") || rest.starts_with("ssl.")
         })

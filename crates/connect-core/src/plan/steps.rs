@@ -78,10 +78,10 @@ pub fn diff(
     }
     let written: Vec<Step> = files.iter().filter_map(|file| write(file, host)).collect();
     let changed = |unit: &str| {
-        written.iter().any(|step| match step {
-            Step::WriteFile { path, .. } => path == &format!("{}/{unit}", layout.systemd()),
-            _ => false,
-        })
+        let file = format!("{}/{unit}", layout.systemd());
+        written
+            .iter()
+            .any(|step| matches!(step, Step::WriteFile { path, .. } if *path == file))
     };
     let units = [
         WORKER_SERVICE,

@@ -166,3 +166,52 @@ impl Id {
         &CATALOGUE[self as usize]
     }
 }
+
+/// `docs/reference/statuses.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Statuses
+
+<!-- Made from crates/connect-core/src/status/catalogue.rs; a test compares. Do not edit. -->
+
+A unit shows one status. Of several that apply it is the one that stands first here; all of them are
+in the unit's log (`juju debug-log`). A part in braces stands for a value.
+
+`blocked` and `waiting` are for what keeps the cluster itself from working. What is wrong with one
+client or connector shows in the message of an `active` unit and touches nobody else.
+",
+    );
+    for entry in CATALOGUE {
+        let Entry {
+            name,
+            state,
+            template,
+            meaning,
+            remedy,
+            ..
+        } = entry;
+        let state = match state {
+            State::Active => "active",
+            State::Maintenance => "maintenance",
+            State::Waiting => "waiting",
+            State::Blocked => "blocked",
+        };
+        let message = if template.is_empty() {
+            "no message".to_owned()
+        } else {
+            format!("`{template}`")
+        };
+        page.push_str(
+            &[
+                &format!("\n## {name}\n\n**{state}**: {message}\n\n"),
+                *meaning,
+                "\n\n*What to do:* ",
+                *remedy,
+                "\n",
+            ]
+            .concat(),
+        );
+    }
+    page
+}

@@ -130,10 +130,10 @@ mod tests {
             (vec![good, (PLUGIN_URL, "not-required")], PLUGIN_URL),
             (vec![good, (PLUGIN_URL, "file:///etc/passwd")], PLUGIN_URL),
         ] {
-            match request(&bag(&given)) {
-                Request::Held(fault) => assert_eq!(fault.field, field, "{given:?}"),
-                other => panic!("{given:?}: {other:?}"),
-            }
+            let Request::Held(fault) = request(&bag(&given)) else {
+                panic!("{given:?}")
+            };
+            assert_eq!(fault.field, field, "{given:?}");
         }
         assert_eq!(request(&bag(&[])), Request::Absent);
         assert_eq!(request(&bag(&[good])), Request::Absent);

@@ -79,23 +79,22 @@ impl Schema {
         );
         let mut found = BTreeMap::new();
         for error in self.databag.iter_errors(&value) {
-            let (field, text) = match error.kind() {
-                ValidationErrorKind::Required { property } => (
+            let (field, text) = if let ValidationErrorKind::Required { property } = error.kind() {
+                (
                     property.as_str().unwrap_or_default().to_owned(),
                     "is missing".to_owned(),
-                ),
-                _ => {
-                    let path = error.instance_path().as_str();
-                    let field = path
-                        .trim_start_matches('/')
-                        .split('/')
-                        .next()
-                        .unwrap_or_default();
-                    (
-                        field.to_owned(),
-                        self.word(field, &error.masked().to_string()),
-                    )
-                }
+                )
+            } else {
+                let path = error.instance_path().as_str();
+                let field = path
+                    .trim_start_matches('/')
+                    .split('/')
+                    .next()
+                    .unwrap_or_default();
+                (
+                    field.to_owned(),
+                    self.word(field, &error.masked().to_string()),
+                )
             };
             found.entry(field).or_insert(text);
         }

@@ -9,4 +9,6 @@
 )]
 
 mod lives;
+mod schemas;
+mod statuses;
 mod world;

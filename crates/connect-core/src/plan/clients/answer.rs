@@ -1,0 +1,156 @@
+//! What a client is told.
+
+use std::collections::BTreeMap;
+
+use super::Leader;
+use crate::model::client::Client;
+use crate::model::peer::UnitData;
+use crate::observation::{ClientRelation, Databag, OwnSecret, Reading, RelationId};
+use crate::plan::{MintedValue, Promise, RelationKey};
+use crate::secret::Secret;
+use crate::status::{Finding, Id};
+use crate::wire::{self, labels, schema};
+
+impl Leader<'_> {
+    fn endpoints(&self) -> Option<String> {
+        if !self.model.config_is_good() {
+            return None;
+        }
+        let ours = std::iter::once((&self.model.seen.identity.unit_number, self.now));
+        let by_number: BTreeMap<&u32, &UnitData> = ours.chain(&self.peers.others).collect();
+        let addresses = by_number
+            .values()
+            .filter(|unit| !unit.leaving)
+            .filter_map(|unit| unit.address.as_deref());
+        let text = wire::client::endpoints(addresses, self.model.config.rest_port);
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// For a client that was served and whose request cannot be understood now.
+    pub(super) fn refresh_endpoints(&mut self, id: RelationId, bag: &Databag) {
+        let mut wanted = bag.clone();
+        if bag.contains_key(wire::ENDPOINTS)
+            && let Some(endpoints) = self.endpoints()
+        {
+            wanted.insert(wire::ENDPOINTS.to_owned(), endpoints);
+        }
+        self.set(id, bag, &wanted);
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        id: RelationId,
+        client: &Client,
+        relation: &ClientRelation,
+        bag: &Databag,
+        secret: &OwnSecret,
+        published: bool,
+    ) {
+        let mut wanted = bag.clone();
+        let key = relation_key(id);
+        let endpoints = self
+            .endpoints()
+            .or_else(|| bag.get(wire::ENDPOINTS).filter(|_| published).cloned());
+        if wire::client::wants_extra(client) {
+            let Some(endpoints) = endpoints else { return };
+            let Some(uri) = self.extra(id, &endpoints) else {
+                return;
+            };
+            if !bag.contains_key(wire::SECRET_EXTRA) {
+                self.lead.promises.push(Promise::GrantSecret {
+                    label: labels::extra(id),
+                    relation: key.clone(),
+                });
+                wanted.insert(wire::SECRET_EXTRA.to_owned(), uri);
+            }
+            wanted.remove(wire::ENDPOINTS);
+        } else if let Some(endpoints) = endpoints {
+            wanted.insert(wire::ENDPOINTS.to_owned(), endpoints);
+        } else if !published {
+            return;
+        }
+        if !published {
+            let Some(uri) = &secret.uri else { return };
+            self.lead.promises.push(Promise::GrantSecret {
+                label: labels::user(id),
+                relation: key,
+            });
+            wanted.insert(wire::SECRET_USER.to_owned(), uri.clone());
+        }
+        // Only what we began: a databag without it was answered by somebody else.
+        if !published || bag.contains_key(wire::client::DATA) {
+            wanted.insert(
+                wire::client::DATA.to_owned(),
+                wire::client::data(&relation.theirs),
+            );
+        }
+        if let Some(fault) = schema::provider().check(&wanted).first() {
+            // A client must never be told anything outside the published contract.
+            self.findings.push(Finding::new(
+                Id::ClientHeld,
+                [
+                    ("relation", &id.to_string()),
+                    ("application", &client.application),
+                    ("field", &fault.field),
+                    ("fault", &fault.text),
+                ],
+            ));
+            self.lead.promises.retain(|promise| !grants(promise, id));
+            return;
+        }
+        self.set(id, bag, &wanted);
+    }
+
+    /// The URI of the secret with the endpoints, its content kept up to date.
+    fn extra(&mut self, id: RelationId, endpoints: &str) -> Option<String> {
+        let label = labels::extra(id);
+        let value = Secret::new(endpoints.to_owned());
+        match self.reading(&label).cloned() {
+            Some(Reading::Known(secret)) => {
+                let content = BTreeMap::from([(wire::ENDPOINTS.to_owned(), value)]);
+                if secret.content != content {
+                    self.lead
+                        .promises
+                        .push(Promise::SetSecret { label, content });
+                }
+                secret.uri
+            }
+            Some(Reading::Absent) => {
+                self.mint(
+                    label,
+                    format!("Endpoints for connect-client:{id}"),
+                    BTreeMap::from([(wire::ENDPOINTS.to_owned(), MintedValue::Text(value))]),
+                );
+                None
+            }
+            Some(Reading::Unreadable(_)) | None => None,
+        }
+    }
+
+    fn set(&mut self, id: RelationId, bag: &Databag, wanted: &Databag) {
+        let keys = [
+            wire::ENDPOINTS,
+            wire::SECRET_USER,
+            wire::SECRET_EXTRA,
+            wire::client::DATA,
+        ];
+        let changes = wire::changes(bag, wanted, &keys);
+        if !changes.is_empty() {
+            self.lead.promises.push(Promise::SetApplicationData {
+                relation: relation_key(id),
+                changes,
+            });
+        }
+    }
+}
+
+fn grants(promise: &Promise, id: RelationId) -> bool {
+    matches!(promise, Promise::GrantSecret { relation, .. } if relation.id == id)
+}
+
+fn relation_key(id: RelationId) -> RelationKey {
+    RelationKey {
+        endpoint: wire::CONNECT_CLIENT.to_owned(),
+        id,
+    }
+}

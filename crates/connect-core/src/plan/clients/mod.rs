@@ -1,0 +1,281 @@
+//! What the leader does for clients, from their request to their last connector.
+//!
+//! **Flow.** A valid request, its bundle loaded by every healthy unit: credentials are minted. The
+//! leader's gateway serves them at once; the peer databag announces the client, and the other
+//! units follow. Once all of them say that they serve the user, `endpoints`, `secret-user` and
+//! `data` are published together, and are from then on only kept up to date.
+//!
+//! **Rotation.** The new password is minted into a secret of its own that nobody is granted; the
+//! units accept both; then the client's secret gets its new revision under the same URI, and the
+//! old password stays good for [`limits::ROTATION_GRACE_S`] as a hash in the peer databag.
+//!
+//! **Removal.** Only a client that the peer databag knew, whose relation is gone while we stay,
+//! loses its connectors; until they are gone it is a tombstone, which any leader works off.
+
+mod answer;
+mod removal;
+mod rotation;
+
+use std::collections::BTreeMap;
+
+use super::bundles::Bundles;
+use super::users::credential;
+use super::{Entropy, Mint, MintedValue, Promise, Step, rolling};
+use crate::fingerprint;
+use crate::limits;
+use crate::model::client::{Client, Request, username};
+use crate::model::password::generate;
+use crate::model::peer::{ApplicationData, KnownClient, NO_BUNDLE, Peers, UnitData};
+use crate::model::{Model, password};
+use crate::observation::{OwnSecret, Reading, RelationId};
+use crate::secret::Secret;
+use crate::status::{Finding, Id};
+use crate::wire::{self, labels};
+
+/// The leader's part of a plan.
+#[derive(Debug, Default)]
+pub struct Lead {
+    /// Secrets to mint.
+    pub minted: Vec<Mint>,
+    /// Connectors to delete.
+    pub steps: Vec<Step>,
+    /// Promises to clients, and changes of their secrets.
+    pub promises: Vec<Promise>,
+    /// The peer application databag as it should be.
+    pub application: ApplicationData,
+    /// When to look again, in seconds.
+    pub wake_after_s: Vec<u64>,
+}
+
+struct Leader<'a> {
+    model: &'a Model<'a>,
+    peers: &'a Peers,
+    now: &'a UnitData,
+    bundles: &'a Bundles,
+    entropy: &'a mut dyn Entropy,
+    findings: &'a mut Vec<Finding>,
+    lead: Lead,
+}
+
+/// Plans the leader's part. `now` is what our own unit says of itself in this round.
+pub fn lead(
+    model: &Model<'_>,
+    peers: &Peers,
+    now: &UnitData,
+    bundles: &Bundles,
+    entropy: &mut dyn Entropy,
+    findings: &mut Vec<Finding>,
+) -> Lead {
+    let lead = Lead {
+        application: peers.application.clone(),
+        ..Lead::default()
+    };
+    if now.leaving {
+        // Another unit will lead; what looks like a client that left may be our own farewell.
+        return lead;
+    }
+    let mut leader = Leader {
+        model,
+        peers,
+        now,
+        bundles,
+        entropy,
+        findings,
+        lead,
+    };
+    leader.internal();
+    for (id, client) in &model.clients {
+        leader.client(*id, client);
+    }
+    leader.forget();
+    leader.tombstones();
+    leader.lead.application.turn = rolling::grant(model, peers, now);
+    if leader.lead.application != peers.application {
+        leader.lead.application.generation = peers.application.generation + 1;
+    }
+    leader.lead
+}
+
+impl Leader<'_> {
+    fn reading(&self, label: &str) -> Option<&Reading<OwnSecret>> {
+        self.model.seen.secrets.get(label)
+    }
+
+    fn mint(&mut self, label: String, description: String, content: BTreeMap<String, MintedValue>) {
+        self.lead.minted.push(Mint {
+            label,
+            description,
+            content,
+        });
+    }
+
+    fn internal(&mut self) {
+        if matches!(self.reading(labels::INTERNAL), Some(Reading::Absent)) {
+            let content = BTreeMap::from([
+                (
+                    wire::USERNAME.to_owned(),
+                    MintedValue::Text(Secret::new("internal".to_owned())),
+                ),
+                (
+                    wire::PASSWORD.to_owned(),
+                    MintedValue::Text(generate(self.entropy)),
+                ),
+                (wire::CA_CERTIFICATE.to_owned(), MintedValue::CaCertificate),
+                (wire::CA_KEY.to_owned(), MintedValue::CaKey),
+            ]);
+            self.mint(
+                labels::INTERNAL.to_owned(),
+                "Internal REST user and CA of the Kafka Connect workers".to_owned(),
+                content,
+            );
+        }
+        if self.model.seen.minted.contains(labels::INTERNAL) {
+            self.lead.wake_after_s.push(limits::NEXT_HOOK_S);
+        }
+    }
+
+    fn client(&mut self, id: RelationId, client: &Client) {
+        let relation = &self.model.seen.clients[&id];
+        let Some(bag) = &relation.ours else { return };
+        let published = bag.contains_key(wire::SECRET_USER);
+        let name = [
+            ("relation", id.to_string()),
+            ("application", client.application.clone()),
+        ];
+        let found = |id| Finding {
+            id,
+            values: name.clone().into(),
+        };
+        if !published && (bag.contains_key(wire::USERNAME) || bag.contains_key(wire::PASSWORD)) {
+            self.findings.push(found(Id::ClientPlain));
+            self.refresh_endpoints(id, bag);
+            return;
+        }
+        let secret = match self.reading(&labels::user(id)) {
+            Some(Reading::Known(secret)) => secret.clone(),
+            Some(Reading::Absent) if published => {
+                self.findings.push(found(Id::ClientSecretLost));
+                self.refresh_endpoints(id, bag);
+                return;
+            }
+            Some(Reading::Absent) => {
+                self.request(id, client);
+                return;
+            }
+            Some(Reading::Unreadable(_)) | None => return,
+        };
+        let Some(password) = credential(id, &secret).cloned() else {
+            self.repair(id, client);
+            return;
+        };
+        let mut entry = KnownClient {
+            application: client.application.clone(),
+            user: fingerprint::credential(&username(id), password.expose()),
+            digest: self.digest(id),
+            next: None,
+            old: self.old_password(id),
+        };
+        if published {
+            self.rotate(id, &mut entry, &password);
+        }
+        self.lead.application.clients.insert(id, entry.clone());
+        match &client.request {
+            Request::Valid { .. } => {
+                let mut waiting = self.unready(id);
+                if waiting.is_empty() {
+                    waiting = self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user));
+                }
+                if published || waiting.is_empty() {
+                    self.publish(id, client, relation, bag, &secret, published);
+                } else {
+                    self.waiting(id, client, &waiting);
+                }
+            }
+            Request::Absent | Request::Held(_) if published => self.refresh_endpoints(id, bag),
+            Request::Absent | Request::Held(_) => {}
+        }
+    }
+
+    fn waiting(&mut self, id: RelationId, client: &Client, units: &[String]) {
+        self.findings.push(Finding::new(
+            Id::ClientWaiting,
+            [
+                ("relation", &id.to_string()),
+                ("application", &client.application),
+                ("units", &units.join(", ")),
+            ],
+        ));
+    }
+
+    /// A client without credentials: made once every unit is ready for it.
+    fn request(&mut self, id: RelationId, client: &Client) {
+        let Request::Valid { .. } = client.request else {
+            return;
+        };
+        let waiting = self.unready(id);
+        if !waiting.is_empty() {
+            self.waiting(id, client, &waiting);
+            return;
+        }
+        let password = generate(self.entropy);
+        self.mint(
+            labels::user(id),
+            format!("REST user of connect-client:{id}"),
+            credential_content(id, password)
+                .into_iter()
+                .map(|(key, value)| (key, MintedValue::Text(value)))
+                .collect(),
+        );
+    }
+
+    /// Units that have not loaded the client's bundle, or hold another one than we do, or are not
+    /// healthy.
+    fn unready(&self, id: RelationId) -> Vec<String> {
+        let wanted = self.bundles.held.get(&id).map(|held| &held.digest);
+        self.units(|unit| {
+            let bundle = unit.bundles.get(&id);
+            let loaded =
+                bundle.is_some_and(|digest| digest == NO_BUNDLE || unit.loaded.contains(digest));
+            loaded && bundle == wanted && unit.healthy
+        })
+    }
+
+    fn without_user(&self, id: RelationId, fingerprint: &String) -> Vec<String> {
+        self.units(|unit| unit.users.get(&id) == Some(fingerprint))
+    }
+
+    /// Names of the units that are not as they should be.
+    fn units(&self, good: impl Fn(&UnitData) -> bool) -> Vec<String> {
+        let identity = &self.model.seen.identity;
+        let ours = std::iter::once((&identity.unit_number, self.now));
+        let mut bad: Vec<u32> = ours
+            .chain(&self.peers.others)
+            .filter(|(_, unit)| !good(unit))
+            .map(|(number, _)| *number)
+            .collect();
+        bad.sort_unstable();
+        bad.iter()
+            .map(|number| format!("{}/{number}", identity.application))
+            .collect()
+    }
+
+    fn digest(&self, id: RelationId) -> String {
+        let held = self.bundles.held.get(&id).map(|held| held.digest.clone());
+        held.filter(|digest| digest != NO_BUNDLE)
+            .unwrap_or_default()
+    }
+}
+
+fn credential_content(
+    id: RelationId,
+    password: Secret<String>,
+) -> BTreeMap<String, Secret<String>> {
+    debug_assert!(
+        password::is_plain(password.expose()),
+        "generated passwords are plain"
+    );
+    BTreeMap::from([
+        (wire::USERNAME.to_owned(), Secret::new(username(id))),
+        (wire::PASSWORD.to_owned(), password),
+    ])
+}

@@ -1,0 +1,118 @@
+//! The gateway: its settings and its certificate.
+
+use std::net::IpAddr;
+
+use super::{FileGoal, GatewayGoal, file, owner, unit};
+use crate::fingerprint;
+use crate::layout::{GATEWAY_SERVICE, GATEWAY_USER, Layout};
+use crate::model::Model;
+use crate::plan::Step;
+use crate::render::gateway::{self, GatewayInput};
+use crate::render::units;
+use crate::status::{Finding, Id};
+
+/// The gateway's files; absent while something they need is.
+pub(super) fn goal(
+    model: &Model<'_>,
+    layout: &Layout,
+    findings: &mut Vec<Finding>,
+) -> Option<GatewayGoal> {
+    let seen = model.seen;
+    let peers = model.peers.as_ref()?;
+    let internal = model.internal.as_ref()?;
+    let network = &seen.network;
+    for (binding, addresses) in [
+        ("connect-client", &network.client_bind),
+        ("workers", &network.peer_bind),
+    ] {
+        if addresses.is_empty() {
+            findings.push(Finding::new(Id::NetworkWaiting, [("binding", binding)]));
+            return None;
+        }
+    }
+    if !model.config_is_good() {
+        return None;
+    }
+    let certificate = certificate(model, layout);
+    let ca = file(
+        layout.internal_ca(),
+        0o640,
+        GATEWAY_USER,
+        internal.ca_certificate.clone(),
+    );
+    let input = GatewayInput {
+        config: &model.config,
+        internal,
+        client_bind: &network.client_bind,
+        peer_bind: &network.peer_bind,
+        peers: peers
+            .others
+            .iter()
+            .filter_map(|(number, unit)| {
+                Some((
+                    format!("{}/{number}", seen.identity.application),
+                    unit.peer_address?,
+                ))
+            })
+            .collect(),
+        // Written before the settings, in the same round.
+        has_certificate: true,
+    };
+    Some(GatewayGoal {
+        files: vec![
+            ca,
+            file(
+                unit(layout, GATEWAY_SERVICE),
+                0o644,
+                "root",
+                units::gateway(layout),
+            ),
+            file(
+                layout.gateway_settings(),
+                0o640,
+                GATEWAY_USER,
+                gateway::settings(&input, layout),
+            ),
+        ],
+        certificate,
+    })
+}
+
+/// The certificate of the peer door, if the one that is here is not for these addresses and CA.
+fn certificate(model: &Model<'_>, layout: &Layout) -> Option<(Step, FileGoal)> {
+    let internal = model.internal.as_ref()?;
+    let name = model.seen.identity.unit();
+    let mut addresses: Vec<IpAddr> = model.seen.network.peer_bind.clone();
+    addresses.sort();
+    addresses.dedup();
+    let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    let identity = fingerprint::sha256(
+        format!("{name}\n{}\n{}", listed.join(" "), internal.ca_certificate).as_bytes(),
+    );
+    let note = file(
+        layout.peer_identity(),
+        0o644,
+        "root",
+        format!("{identity}\n"),
+    );
+    let files = &model.seen.host.files;
+    let noted = files
+        .get(&note.path)
+        .is_some_and(|fact| fact.sha256 == fingerprint::sha256(note.content.expose()));
+    let there = [layout.peer_certificate(), layout.peer_key()]
+        .iter()
+        .all(|path| files.contains_key(path));
+    if noted && there {
+        return None;
+    }
+    let step = Step::IssueCertificate {
+        ca_certificate: internal.ca_certificate.clone(),
+        ca_key: internal.ca_key.clone(),
+        addresses,
+        name,
+        certificate_path: layout.peer_certificate(),
+        key_path: layout.peer_key(),
+        owner: owner("root", GATEWAY_USER),
+    };
+    Some((step, note))
+}

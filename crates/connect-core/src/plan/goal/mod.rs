@@ -1,0 +1,181 @@
+//! What should be on this machine.
+
+mod gateway;
+mod install;
+mod worker;
+
+use super::bundles::Bundles;
+use super::users::Users;
+use super::{Owner, Step};
+use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WORKER_USER};
+use crate::model::Model;
+use crate::observation::StartFacts;
+use crate::render::units;
+use crate::secret::Secret;
+use crate::status::Finding;
+
+/// A file as it should be.
+#[derive(Debug)]
+pub struct FileGoal {
+    /// Path.
+    pub path: String,
+    /// Mode.
+    pub mode: u32,
+    /// Owner.
+    pub owner: Owner,
+    /// Content.
+    pub content: Secret<Vec<u8>>,
+}
+
+/// A directory as it should be.
+#[derive(Debug)]
+pub struct DirectoryGoal {
+    /// Path.
+    pub path: String,
+    /// Mode.
+    pub mode: u32,
+    /// Owner.
+    pub owner: Owner,
+}
+
+/// What to do with the worker.
+#[derive(Debug)]
+pub enum WorkerGoal {
+    /// It should run, started with these facts.
+    Run {
+        /// What it reads at its start; the facts' own file last.
+        files: Vec<FileGoal>,
+        /// What it is to be started with.
+        facts: StartFacts,
+    },
+    /// It should not run, and Kafka's credentials should not be here.
+    Stop,
+    /// Something it needs cannot be judged now: it stays as it is.
+    Keep,
+}
+
+/// What to do with the gateway.
+#[derive(Debug)]
+pub struct GatewayGoal {
+    /// Its files and those of its certificate.
+    pub files: Vec<FileGoal>,
+    /// The certificate to issue, and the note of it to write afterwards.
+    pub certificate: Option<(Step, FileGoal)>,
+}
+
+/// Everything that should be on this machine.
+#[derive(Debug)]
+pub struct Goal {
+    /// Directories.
+    pub directories: Vec<DirectoryGoal>,
+    /// Programs to install.
+    pub install: Vec<Step>,
+    /// The users file.
+    pub users_file: Option<FileGoal>,
+    /// systemd units that do not depend on anything.
+    pub wake_files: Vec<FileGoal>,
+    /// The gateway; absent while it has to stay as it is.
+    pub gateway: Option<GatewayGoal>,
+    /// The worker.
+    pub worker: WorkerGoal,
+    /// Kafka version of the workload, once installed.
+    pub version: Option<String>,
+}
+
+fn owner(user: &str, group: &str) -> Owner {
+    Owner {
+        user: user.to_owned(),
+        group: group.to_owned(),
+    }
+}
+
+fn file(path: String, mode: u32, group: &str, content: impl Into<Vec<u8>>) -> FileGoal {
+    FileGoal {
+        path,
+        mode,
+        owner: owner("root", group),
+        content: Secret::new(content.into()),
+    }
+}
+
+/// Derives the goal; what stands in its way goes to `findings`.
+pub fn machine(
+    model: &Model<'_>,
+    bundles: &Bundles,
+    users: Option<&Users>,
+    request: Option<String>,
+    layout: &Layout,
+    findings: &mut Vec<Finding>,
+) -> Goal {
+    let mut install = Vec::new();
+    if !model.seen.host.gateway_installed {
+        install.push(Step::InstallGateway {
+            path: layout.gateway_program(),
+        });
+    }
+    let java = install::java(model.seen, layout, &mut install, findings);
+    let workload = install::workload(model, layout, &mut install, findings);
+    Goal {
+        directories: directories(layout),
+        install,
+        users_file: users.map(|users| {
+            file(
+                layout.gateway_users(),
+                0o640,
+                GATEWAY_USER,
+                users.bytes.clone(),
+            )
+        }),
+        wake_files: vec![
+            file(
+                unit(layout, WAKE_PATH),
+                0o644,
+                "root",
+                units::wake_path(layout),
+            ),
+            file(
+                unit(layout, WAKE_SERVICE),
+                0o644,
+                "root",
+                units::wake_service(&model.seen.identity.unit()),
+            ),
+        ],
+        gateway: gateway::goal(model, layout, findings),
+        worker: worker::goal(
+            model,
+            bundles,
+            java,
+            workload.as_ref(),
+            request,
+            layout,
+            findings,
+        ),
+        version: workload.map(|(_, version)| version),
+    }
+}
+
+fn unit(layout: &Layout, name: &str) -> String {
+    format!("{}/{name}", layout.systemd())
+}
+
+fn directories(layout: &Layout) -> Vec<DirectoryGoal> {
+    [
+        (layout.etc(), 0o750, "root", WORKER_USER),
+        (layout.gateway_etc(), 0o750, "root", GATEWAY_USER),
+        (layout.workloads(), 0o755, "root", "root"),
+        (layout.jres(), 0o755, "root", "root"),
+        (layout.lib(), 0o755, "root", "root"),
+        (layout.plugins(), 0o755, "root", "root"),
+        (layout.staging(), 0o700, "root", "root"),
+        (layout.retired(), 0o755, "root", "root"),
+        (layout.tmp(), 0o700, WORKER_USER, WORKER_USER),
+        (layout.log(), 0o750, WORKER_USER, WORKER_USER),
+    ]
+    .into_iter()
+    .map(|(path, mode, user, group)| DirectoryGoal {
+        path,
+        mode,
+        owner: owner(user, group),
+    })
+    .collect()
+}
