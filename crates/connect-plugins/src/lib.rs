@@ -1,1 +1,52 @@
 //! Fetches, checks and unpacks a client's plugin bundle in one streaming pass.
+//!
+//! A client names a URL; behind it is an archive of code that will run inside the worker. [`fetch`]
+//! turns that URL into a directory of the content-addressed store, or into one [`BundleError`] that
+//! says in a line what is wrong and whose move it is. The bytes are read once: downloaded, hashed,
+//! recognised, decompressed, judged entry by entry and written, with constant memory.
+//!
+//! This crate never runs, loads or trusts anything it unpacks, never decides *when* to fetch,
+//! retry or delete (the planner does), and never waits beyond the limits it was given.
+//!
+//! # What the store looks like
+//!
+//! ```text
+//! <store>/<sha256 of the bytes as served>/contract.json     what the bundle offers
+//! <store>/<sha256 of the bytes as served>/path              one entry of the worker's plugin.path
+//! <store>/<sha256 of the bytes as served>/path/bundle/…     the unpacked files: one class loader
+//! ```
+//!
+//! A directory appears in the store by one rename and is never changed afterwards.
+//!
+//! # Where to start reading
+//!
+//! [`fetch()`] is the pass itself; `entry` holds every decision about a single archive entry, as a
+//! pure function; `download` is the only code that talks to the network, `tree` the only code that
+//! writes what an archive asked for.
+
+mod classfile;
+mod contract;
+mod decode;
+mod digest;
+mod download;
+mod entry;
+mod error;
+mod fetch;
+mod limits;
+mod pipe;
+mod safe_url;
+mod sniff;
+mod store;
+mod tls;
+mod tree;
+mod unpack;
+
+pub use contract::{Contract, Kind, PluginClass};
+pub use digest::Digest;
+pub use entry::Refusal;
+pub use error::{BundleError, Fault, NetworkCause, Stage};
+pub use fetch::{Admitted, FetchOptions, Proxies, Stored, Timeouts, fetch};
+pub use limits::{Limit, Limits};
+pub use safe_url::SafeUrl;
+pub use store::{StoreError, list, load_contract, plugin_path_entry, remove, sweep_staging};
+pub use tls::install_tls_provider;

@@ -1,0 +1,249 @@
+//! The only code that talks to the network.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Certificate, Client, NoProxy, Proxy, Response};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::error::{BundleError, NetworkCause, Stage};
+use crate::fetch::FetchOptions;
+use crate::limits::Limit;
+use crate::pipe::Piece;
+use crate::safe_url::SafeUrl;
+
+const REDIRECTS: usize = 5;
+
+/// What the server said about the version it served, for asking conditionally later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Validators {
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<String>,
+}
+
+/// Downloads into the channel. `End` is sent only after the last byte. When the receiver is gone
+/// the reader has made up its mind, and that is no error here.
+pub(crate) async fn download(
+    options: &FetchOptions,
+    pieces: mpsc::Sender<Piece>,
+) -> Result<Validators, BundleError> {
+    let authority = options.url.authority();
+    let expired = |stage, limit| BundleError::Timeout {
+        authority: authority.clone(),
+        stage,
+        limit,
+    };
+    let times = &options.timeouts;
+    let request = client(options)?.get(options.url.expose().clone()).send();
+    let mut response = timeout(times.first_byte, request)
+        .await
+        .map_err(|_| expired(Stage::FirstByte, times.first_byte))?
+        .map_err(|error| classify(error, &authority, times.connect))?;
+    check(&response, options, &authority)?;
+    let validators = Validators {
+        etag: header(response.headers(), &ETAG),
+        last_modified: header(response.headers(), &LAST_MODIFIED),
+    };
+    let mut served = 0_u64;
+    loop {
+        let piece = timeout(times.stall, response.chunk())
+            .await
+            .map_err(|_| expired(Stage::Stall, times.stall))?
+            .map_err(|error| classify(error, &authority, times.connect))?;
+        let Some(bytes) = piece else { break };
+        served += bytes.len() as u64;
+        if served > options.limits.compressed {
+            return Err(BundleError::TooLarge(Limit::Compressed(
+                options.limits.compressed,
+            )));
+        }
+        if pieces.send(Piece::Bytes(bytes)).await.is_err() {
+            return Ok(validators);
+        }
+    }
+    drop(pieces.send(Piece::End).await);
+    Ok(validators)
+}
+
+fn check(response: &Response, options: &FetchOptions, authority: &str) -> Result<(), BundleError> {
+    let code = response.status().as_u16();
+    if code != 200 {
+        return Err(BundleError::Status {
+            authority: authority.to_owned(),
+            code,
+        });
+    }
+    if response
+        .content_length()
+        .is_some_and(|length| length > options.limits.compressed)
+    {
+        return Err(BundleError::TooLarge(Limit::Compressed(
+            options.limits.compressed,
+        )));
+    }
+    Ok(())
+}
+
+fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let text = headers.get(name)?.to_str().ok()?;
+    (text.len() <= 256).then(|| text.to_owned())
+}
+
+fn client(options: &FetchOptions) -> Result<Client, BundleError> {
+    let roots = certificates(options)?;
+    let built = builder(options)?.tls_certs_merge(roots.clone()).build();
+    // Without any CA certificate on this machine the verifier cannot be built; plain http needs none.
+    let built = match built {
+        Err(_) if options.url.expose().scheme() == "http" => {
+            builder(options)?.tls_certs_only(roots).build()
+        }
+        other => other,
+    };
+    built.map_err(|error| unusable("no CA certificates can be read", error))
+}
+
+fn builder(options: &FetchOptions) -> Result<reqwest::ClientBuilder, BundleError> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("kafka-connect-charm/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(options.timeouts.connect)
+        .redirect(Policy::custom(follow))
+        // The URL may hold a token, and the next server has no business with it.
+        .referer(false)
+        // What this process inherited from its environment is not ours to obey: Juju's proxies are
+        // passed in.
+        .no_proxy();
+    if let Some(proxies) = &options.proxies {
+        let bypass = proxies.no_proxy.as_deref().and_then(NoProxy::from_string);
+        for (url, proxy) in [
+            (
+                &proxies.http,
+                Proxy::http as fn(String) -> reqwest::Result<Proxy>,
+            ),
+            (&proxies.https, Proxy::https),
+        ] {
+            if let Some(url) = url.as_ref().filter(|url| !url.is_empty()) {
+                let proxy = proxy(url.clone())
+                    .map_err(|error| unusable("a proxy setting is not a URL", error))?;
+                builder = builder.proxy(proxy.no_proxy(bypass.clone()));
+            }
+        }
+    }
+    Ok(builder)
+}
+
+fn certificates(options: &FetchOptions) -> Result<Vec<Certificate>, BundleError> {
+    let mut all = Vec::new();
+    for pem in &options.extra_ca_pem {
+        let some = Certificate::from_pem_bundle(pem)
+            .map_err(|error| unusable("an extra CA certificate is not readable", error))?;
+        all.extend(some);
+    }
+    Ok(all)
+}
+
+fn unusable(reason: &'static str, error: reqwest::Error) -> BundleError {
+    BundleError::Client {
+        reason,
+        source: error.without_url().into(),
+    }
+}
+
+/// Why a redirect is not followed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotFollowed(&'static str);
+
+fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let from_tls = attempt
+        .previous()
+        .last()
+        .is_some_and(|url| url.scheme() == "https");
+    let bad = SafeUrl::from(attempt.url().clone()).check().is_err();
+    if bad {
+        attempt.error(NotFollowed(
+            "it redirects to something that is not an http URL",
+        ))
+    } else if from_tls && attempt.url().scheme() == "http" {
+        attempt.error(NotFollowed("it redirects from https to http"))
+    } else if attempt.previous().len() > REDIRECTS {
+        attempt.error(NotFollowed("it redirects more than 5 times"))
+    } else {
+        attempt.follow()
+    }
+}
+
+/// Names what went wrong, from what the layers below left in the error's sources.
+fn classify(error: reqwest::Error, authority: &str, connect: Duration) -> BundleError {
+    let authority = authority.to_owned();
+    if error.is_timeout() && error.is_connect() {
+        return BundleError::Timeout {
+            authority,
+            stage: Stage::Connect,
+            limit: connect,
+        };
+    }
+    let error = error.without_url();
+    let mut cause = NetworkCause::Other;
+    let mut link: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(at) = link {
+        if let Some(NotFollowed(reason)) = at.downcast_ref() {
+            return BundleError::Redirect { authority, reason };
+        }
+        if cause == NetworkCause::Other {
+            cause = cause_of(at);
+        }
+        link = at.source();
+    }
+    if cause == NetworkCause::Other && (error.is_body() || error.is_decode()) {
+        cause = NetworkCause::Closed;
+    }
+    BundleError::Network {
+        authority,
+        cause,
+        source: error.into(),
+    }
+}
+
+fn cause_of(link: &(dyn Error + 'static)) -> NetworkCause {
+    if link.downcast_ref::<rustls::Error>().is_some() {
+        return NetworkCause::Tls;
+    }
+    if let Some(error) = link.downcast_ref::<io::Error>() {
+        if error
+            .get_ref()
+            .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+        {
+            return NetworkCause::Tls;
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the kinds of IO errors are open-ended"
+        )]
+        return match error.kind() {
+            io::ErrorKind::ConnectionRefused => NetworkCause::Refused,
+            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+                NetworkCause::Unreachable
+            }
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof => NetworkCause::Closed,
+            _ => NetworkCause::Other,
+        };
+    }
+    // hyper and its connector keep these kinds to themselves; their words are held by tests.
+    let words = link.to_string();
+    if words.contains("dns error") {
+        NetworkCause::Name
+    } else if words.contains("invalid HTTP") {
+        NetworkCause::NotHttp
+    } else if words.contains("before message completed") || words.contains("connection closed") {
+        NetworkCause::Closed
+    } else {
+        NetworkCause::Other
+    }
+}

@@ -1,0 +1,73 @@
+//! The two container formats, each turned into judged entries.
+
+mod tar;
+mod zip;
+
+use std::io;
+use std::path::Path;
+
+pub(crate) use self::tar::unpack_tar;
+pub(crate) use self::zip::{Taken, open_zip, unpack_zip};
+use crate::entry::Stop;
+use crate::error::BundleError;
+use crate::pipe::Gauge;
+use crate::tree::CopyError;
+
+/// What an archive turned out to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// No entry at all.
+    Nothing,
+    /// Something.
+    Entries,
+}
+
+/// The jar a bare jar is stored as.
+pub(crate) const BARE_JAR: &str = "plugin.jar";
+
+impl From<Stop> for BundleError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => Self::Refused(refusal),
+            Stop::Limit(limit) => Self::TooLarge(limit),
+        }
+    }
+}
+
+/// Names what an error of a decoder means: a limit that a reader noted, an archive that ended
+/// early, or damage.
+pub(crate) fn broken(gauge: &Gauge, source: io::Error) -> BundleError {
+    if let Some(limit) = gauge.limit.get() {
+        return BundleError::TooLarge(limit);
+    }
+    if source.kind() == io::ErrorKind::UnexpectedEof || gauge.ended.get() {
+        BundleError::Truncated { source }
+    } else {
+        BundleError::Damaged { source }
+    }
+}
+
+/// Names why copying one entry ended.
+pub(crate) fn not_copied(gauge: &Gauge, error: CopyError) -> BundleError {
+    match error {
+        CopyError::Read(source) => broken(gauge, source),
+        CopyError::Short => broken(gauge, io::ErrorKind::UnexpectedEof.into()),
+        CopyError::Stop(error) => error,
+    }
+}
+
+/// Whether a file is a jar, by its name.
+pub(crate) fn is_jar(path: &str) -> bool {
+    has_extension(path, "jar")
+}
+
+/// Whether a file is a class, by its name.
+pub(crate) fn is_class(path: &str) -> bool {
+    has_extension(path, "class")
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path)
+        .extension()
+        .is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}

@@ -1,0 +1,158 @@
+//! tar, read forwards.
+
+use std::cell::Cell;
+use std::io::{self, BufReader, Read};
+use std::rc::Rc;
+
+use tar::{Archive, EntryType};
+
+use super::{Content, broken, not_copied};
+use crate::entry::{Entry, EntryKind, Ledger, Refusal, Verdict, printable};
+use crate::error::BundleError;
+use crate::limits::{Limit, Limits};
+use crate::pipe::Gauge;
+use crate::tree::Tree;
+
+/// Unpacks every entry and reads the stream to its end, so that a checksum after the last entry is
+/// checked too.
+pub(crate) fn unpack_tar(
+    reader: Box<dyn Read>,
+    gauge: &Rc<Gauge>,
+    limits: &Limits,
+    tree: &mut Tree,
+) -> Result<Content, BundleError> {
+    let state = Rc::new(Headers {
+        left: Cell::new(Some(Limits::TAR_HEADERS)),
+        end: Cell::new(false),
+    });
+    let mut archive = Archive::new(HeaderBudget {
+        inner: BufReader::with_capacity(64 << 10, reader),
+        headers: Rc::clone(&state),
+        gauge: Rc::clone(gauge),
+    });
+    let mut ledger = Ledger::new(limits);
+    let mut entries = archive.entries().map_err(|error| broken(gauge, error))?;
+    loop {
+        state.left.set(Some(Limits::TAR_HEADERS));
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(|error| broken(gauge, error))?;
+        state.left.set(None);
+        let kind = kind(entry.header().entry_type());
+        if entry.header().entry_type() == EntryType::XGlobalHeader {
+            // Comments of `git archive`. Nothing in it is obeyed.
+            io::copy(
+                &mut entry.by_ref().take(Limits::TAR_HEADERS),
+                &mut io::sink(),
+            )
+            .map_err(|error| broken(gauge, error))?;
+            continue;
+        }
+        let name = entry.path_bytes().into_owned();
+        let refused = |reason| {
+            BundleError::Refused(Refusal {
+                name: printable(&name),
+                reason,
+            })
+        };
+        if is_pax_sparse(&mut entry).map_err(|error| broken(gauge, error))? {
+            return Err(refused("is a sparse file"));
+        }
+        let mode = entry
+            .header()
+            .mode()
+            .map_err(|error| broken(gauge, error))?;
+        let size = entry.size();
+        let judged = Entry {
+            name: &name,
+            kind,
+            mode,
+            size,
+        };
+        match ledger.judge(&judged)? {
+            Verdict::Root => {}
+            Verdict::Directory(_) if size > 0 => {
+                return Err(refused("is a directory with content"));
+            }
+            Verdict::Directory(path) => tree.directory(&path)?,
+            Verdict::File(path) => tree
+                .file(&path, &mut entry, size, limits)
+                .map_err(|error| not_copied(gauge, error))?,
+        }
+    }
+    if state.end.get() {
+        // The zero block that ends every tar is missing.
+        return Err(broken(gauge, io::ErrorKind::UnexpectedEof.into()));
+    }
+    state.left.set(None);
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|error| broken(gauge, error))?;
+    Ok(if tree.is_empty() {
+        Content::Nothing
+    } else {
+        Content::Entries
+    })
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else tar has is refused"
+)]
+fn kind(kind: EntryType) -> EntryKind {
+    match kind {
+        EntryType::Regular => EntryKind::File,
+        EntryType::Directory => EntryKind::Directory,
+        EntryType::Symlink => EntryKind::SymbolicLink,
+        EntryType::Link => EntryKind::HardLink,
+        EntryType::Char | EntryType::Block => EntryKind::Device,
+        EntryType::Fifo => EntryKind::Fifo,
+        EntryType::GNUSparse => EntryKind::Sparse,
+        _ => EntryKind::Other,
+    }
+}
+
+/// GNU tar can describe a sparse file in extended headers, behind the face of a plain file.
+fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
+    let Some(extensions) = entry.pax_extensions()? else {
+        return Ok(false);
+    };
+    for extension in extensions {
+        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct Headers {
+    /// Bytes the headers before the next entry may still take; `None` while content is read.
+    left: Cell<Option<u64>>,
+    /// The stream ended while a header was wanted.
+    end: Cell<bool>,
+}
+
+/// Bounds what the tar reader keeps in memory: it collects long names and extended headers whole,
+/// whatever size they declare.
+struct HeaderBudget<R> {
+    inner: R,
+    headers: Rc<Headers>,
+    gauge: Rc<Gauge>,
+}
+
+impl<R: Read> Read for HeaderBudget<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(left) = self.headers.left.get() else {
+            return self.inner.read(buffer);
+        };
+        let count = self.inner.read(buffer)?;
+        if count == 0 && !buffer.is_empty() {
+            self.headers.end.set(true);
+        }
+        if let Some(left) = left.checked_sub(count as u64) {
+            self.headers.left.set(Some(left));
+            return Ok(count);
+        }
+        self.gauge
+            .limit
+            .set(Some(Limit::TarHeaders(Limits::TAR_HEADERS)));
+        Err(io::Error::other("a limit was reached"))
+    }
+}
