@@ -71,6 +71,13 @@ pub fn data(theirs: &Databag) -> String {
     Value::Object(copy).to_string()
 }
 
+/// Whether a bookkeeping copy says the same, however it is spelled.
+#[must_use]
+pub fn same_data(now: &str, theirs: &Databag) -> bool {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+    parse(now).is_some() && parse(now) == parse(&data(theirs))
+}
+
 /// The `endpoints` text for addresses in the order given.
 #[must_use]
 pub fn endpoints<'a>(addresses: impl Iterator<Item = &'a str>, port: u16) -> String {

@@ -8,6 +8,7 @@
     reason = "tests read better plain"
 )]
 
+mod cases;
 mod lives;
 mod schemas;
 mod statuses;

@@ -91,6 +91,8 @@ pub struct Machine {
     /// Every restart is only queued, as systemd may do.
     pub slow_restart: bool,
     pub queued: bool,
+    /// Its worker does not become healthy, whatever happens.
+    pub unfit: bool,
     pub version_set: Option<String>,
 }
 
@@ -121,7 +123,6 @@ pub struct Done {
     pub rounds: u32,
     pub steps: Vec<String>,
     pub last: Plan,
-    pub fetched: BTreeMap<RelationId, Fetched>,
 }
 
 impl Default for World {
@@ -231,7 +232,7 @@ impl World {
             }
             machine.look_at_users();
             let active = machine.worker_active();
-            machine.healthy = active && kafka_up;
+            machine.healthy = active && kafka_up && !machine.unfit;
             machine.host.worker_log_cause =
                 (active && !kafka_up).then(|| "Timed out waiting for a node assignment".to_owned());
         }
@@ -455,7 +456,6 @@ impl World {
                     rounds: passing.round,
                     steps,
                     last: plan,
-                    fetched: passing.fetched,
                 };
             }
         }

@@ -78,7 +78,8 @@ impl Leader<'_> {
             wanted.insert(wire::SECRET_USER.to_owned(), uri.clone());
         }
         // Only what we began: a databag without it was answered by somebody else.
-        if !published || bag.contains_key(wire::client::DATA) {
+        let data = bag.get(wire::client::DATA);
+        if !published || data.is_some_and(|now| !wire::client::same_data(now, &relation.theirs)) {
             wanted.insert(
                 wire::client::DATA.to_owned(),
                 wire::client::data(&relation.theirs),
