@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,7 +35,6 @@ pub(crate) struct Request {
 /// A path to `name` in `directory` that is short enough for a socket address, and the descriptor
 /// that keeps it valid.
 fn short(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
-    use std::os::fd::AsRawFd as _;
     let handle = File::open(directory)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", handle.as_raw_fd()));
     Ok((handle, path))
@@ -62,7 +61,12 @@ pub(crate) fn alive(model: &Path) -> bool {
 }
 
 fn connect(model: &Path) -> io::Result<UnixStream> {
-    let (_handle, path) = short(model, SOCKET)?;
+    connect_to(model, SOCKET)
+}
+
+/// Connects to a socket in a directory, however long its path is.
+pub(crate) fn connect_to(directory: &Path, name: &str) -> io::Result<UnixStream> {
+    let (_handle, path) = short(directory, name)?;
     UnixStream::connect(path)
 }
 

@@ -172,13 +172,17 @@ pub(crate) struct Memory {
     pub(crate) removed: bool,
     pub(crate) charm: Version,
     pub(crate) config: Option<Version>,
+    /// Kept by the model itself; filled in for each decision.
+    #[serde(skip)]
     pub(crate) relations: BTreeMap<RelationId, RelationMemory>,
+    /// As above: the instances whose storage-attached has run.
+    #[serde(skip)]
     pub(crate) storage: BTreeSet<String>,
     pub(crate) failed: Option<Hook>,
 }
 
 /// What the agent remembers of one relation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RelationMemory {
     pub(crate) endpoint: String,
     pub(crate) remote_application: String,

@@ -43,7 +43,12 @@ pub(crate) enum Top {
     /// The Juju version that is imitated.
     Version,
     #[command(hide = true)]
-    Daemon,
+    Daemon { name: Option<String> },
+    /// Run a command of the host in the model's network.
+    Network {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
     #[command(flatten)]
     Model(Command),
 }
@@ -171,11 +176,6 @@ pub(crate) enum Command {
     Ssh {
         unit: String,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<String>,
-    },
-    /// Run a command of the host in the model's network.
-    Network {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
     /// Show applications, units and integrations.

@@ -1,0 +1,78 @@
+//! A unit's place in the world: its machine, its charm directory, its addresses.
+
+use anyhow::{Context as _, Result};
+use juju_sim_model::state::{Status, StorageKind, application_of};
+
+use crate::charm;
+use crate::daemon::state::State;
+use crate::daemon::status;
+use crate::daemon::world::World;
+use crate::machines;
+
+/// Starts the machine and puts the charm into it.
+pub(super) fn prepare(world: &World, unit: &str) -> Result<()> {
+    let state = world.state();
+    let row = state.model.units.get(unit).context("the unit is gone")?;
+    let number = row.machine.clone();
+    let uuid = state.model.uuid.clone();
+    let hidden = state.applications.get(application_of(unit)).map(|extra| extra.hidden.clone());
+    let storage: Vec<_> = row
+        .storage
+        .iter()
+        .filter(|instance| instance.kind == StorageKind::Filesystem)
+        .map(|instance| (instance.id.replace('/', "-"), instance.location.clone().into()))
+        .collect();
+    drop(state);
+    world.machines.start(unit, &number, &uuid, &hidden.unwrap_or_default(), &storage)?;
+    unpack(world, unit)?;
+    let mut state = world.state();
+    if let Some(row) = state.model.units.get_mut(unit) {
+        let network = machines::network(&number);
+        let address = network.ingress.first().cloned().unwrap_or_default();
+        row.private_address.clone_from(&address);
+        row.public_address = address;
+        row.default_network = Some(network);
+        if row.agent_status.status == Status::Allocating {
+            row.status = Some(status(Status::Waiting, "agent initialising"));
+        }
+    }
+    if let Some(extra) = state.units.get_mut(unit) {
+        extra.ready = true;
+    }
+    world.publish(state);
+    world.log(unit, "INFO", "juju.machine", &format!("machine {number} started"));
+    Ok(())
+}
+
+/// Brings the charm directory up to the application's revision, if it is not.
+pub(super) fn unpack(world: &World, unit: &str) -> Result<()> {
+    let state = world.state();
+    let Some((source, number, before)) = wanted(&state, unit) else { return Ok(()) };
+    drop(state);
+    let target = world.machines.agent(&number, unit).join("charm");
+    let previous = before.map(|(_, files)| files).unwrap_or_default();
+    let files = charm::unpack(source.as_ref(), &target, &previous)
+        .with_context(|| format!("cannot unpack the charm of {unit}"))?;
+    let mut state = world.state();
+    if let Some(extra) = state.units.get_mut(unit) {
+        extra.unpacked = Some((source, files));
+    }
+    world.publish(state);
+    Ok(())
+}
+
+type Unpacked = (String, Vec<String>);
+
+fn wanted(state: &State, unit: &str) -> Option<(String, String, Option<Unpacked>)> {
+    let application = state.model.applications.get(application_of(unit))?;
+    let before = state.units.get(unit)?.unpacked.clone();
+    if before.as_ref().is_some_and(|(source, _)| *source == application.charm_dir) {
+        return None;
+    }
+    Some((application.charm_dir.clone(), state.model.units.get(unit)?.machine.clone(), before))
+}
+
+/// Ends the machine of a unit that is dead.
+pub(super) fn clear(world: &World, unit: &str) -> Result<()> {
+    world.machines.remove(unit)
+}
