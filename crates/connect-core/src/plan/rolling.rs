@@ -205,7 +205,7 @@ pub fn grant(model: &Model<'_>, peers: &Peers, now: &UnitData) -> Option<Turn> {
         return current;
     }
     Some(Turn {
-        number: current.map_or(0, |turn| turn.number) + 1,
+        number: current.map_or(0, |turn| turn.number).saturating_add(1),
         units: wanting
             .iter()
             .map(|number| format!("{}/{number}", identity.application))

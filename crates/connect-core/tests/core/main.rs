@@ -10,6 +10,7 @@
 
 mod cases;
 mod lives;
+mod properties;
 mod schemas;
 mod statuses;
 mod world;

@@ -392,6 +392,16 @@ impl World {
 
     /// Runs one hook; what it promises is committed at its end.
     pub fn hook(&mut self, number: u32, hook: Hook) -> Done {
+        self.run(number, hook, true)
+    }
+
+    /// A hook that does everything and then fails: Juju drops what it wrote, the machine stays
+    /// changed.
+    pub fn failing_hook(&mut self, number: u32, hook: Hook) {
+        self.run(number, hook, false);
+    }
+
+    fn run(&mut self, number: u32, hook: Hook, commits: bool) -> Done {
         let mut passing = Passing::default();
         let mut steps = Vec::new();
         loop {
@@ -451,7 +461,9 @@ impl World {
                     self.violations
                         .push(format!("hook {hook:?} did not settle: {:?}", plan.steps));
                 }
-                self.commit(number, &hook, &plan, passing.minted);
+                if commits {
+                    self.commit(number, &plan, passing.minted);
+                }
                 return Done {
                     rounds: passing.round,
                     steps,
@@ -639,13 +651,7 @@ impl World {
         }
     }
 
-    fn commit(
-        &mut self,
-        number: u32,
-        hook: &Hook,
-        plan: &Plan,
-        minted: BTreeMap<String, SimSecret>,
-    ) {
+    fn commit(&mut self, number: u32, plan: &Plan, minted: BTreeMap<String, SimSecret>) {
         let leader = self.leader == number;
         self.secrets.extend(minted);
         for promise in &plan.promises {
@@ -714,7 +720,6 @@ impl World {
                 }
             }
         }
-        let _ = hook;
     }
 
     /// The moment a client gets its answer: everything it says has to be true on every machine.

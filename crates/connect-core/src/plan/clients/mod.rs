@@ -91,7 +91,7 @@ pub fn lead(
     leader.tombstones();
     leader.lead.application.turn = rolling::grant(model, peers, now);
     if leader.lead.application != peers.application {
-        leader.lead.application.generation = peers.application.generation + 1;
+        leader.lead.application.generation = peers.application.generation.saturating_add(1);
     }
     leader.lead
 }

@@ -37,8 +37,13 @@ impl Leader<'_> {
             self.lead.application.tombstones.clear();
             return;
         }
-        let connectors = self
-            .model
+        // Whatever the databag says: a client that is there keeps its connectors.
+        let model = self.model;
+        self.lead
+            .application
+            .tombstones
+            .retain(|id, _| !model.clients.contains_key(id) && !model.parting.contains(id));
+        let connectors = model
             .seen
             .worker
             .known()

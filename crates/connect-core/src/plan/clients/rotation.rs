@@ -66,7 +66,7 @@ impl Leader<'_> {
         // A secret must not be made and removed within one hook.
         let kept = !self.model.seen.minted.contains(&label);
         if kept && self.without_user(id, &fingerprint).is_empty() {
-            let until = self.model.seen.now + limits::ROTATION_GRACE_S;
+            let until = self.model.seen.now.saturating_add(limits::ROTATION_GRACE_S);
             let sha256 = fingerprint::sha256(old.expose().as_bytes());
             entry.old = Some(OldPassword { sha256, until });
             entry.user = fingerprint;
