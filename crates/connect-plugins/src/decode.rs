@@ -85,6 +85,7 @@ pub(crate) fn decode(
             count: 0,
             unpacked: limits.unpacked,
             ratio: limits.ratio,
+            grace: limits.ratio_grace,
             gauge: Rc::clone(gauge),
         });
         layers += 1;
@@ -97,6 +98,7 @@ struct Counted<R> {
     count: u64,
     unpacked: u64,
     ratio: u64,
+    grace: u64,
     gauge: Rc<Gauge>,
 }
 
@@ -107,7 +109,7 @@ impl<R: Read> Read for Counted<R> {
         let allowed = self.gauge.served.get().saturating_mul(self.ratio);
         let limit = if self.count > self.unpacked {
             Limit::Unpacked(self.unpacked)
-        } else if self.count > Limits::RATIO_GRACE && self.count > allowed {
+        } else if self.count > self.grace && self.count > allowed {
             Limit::Ratio(self.ratio)
         } else {
             return Ok(count);

@@ -4,9 +4,12 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -17,6 +20,8 @@ use crate::pipe::Piece;
 use crate::safe_url::SafeUrl;
 
 const REDIRECTS: usize = 5;
+
+const NOT_HTTP: &str = "it redirects to something that is not an http URL";
 
 /// What the server said about the version it served, for asking conditionally later.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,6 +76,13 @@ pub(crate) async fn download(
 
 fn check(response: &Response, options: &FetchOptions, authority: &str) -> Result<(), BundleError> {
     let code = response.status().as_u16();
+    // The client asks the redirect policy about http URLs only, and hands back any other redirect.
+    if response.status().is_redirection() && response.headers().contains_key(LOCATION) {
+        return Err(BundleError::Redirect {
+            authority: authority.to_owned(),
+            reason: NOT_HTTP,
+        });
+    }
     if code != 200 {
         return Err(BundleError::Status {
             authority: authority.to_owned(),
@@ -137,12 +149,24 @@ fn builder(options: &FetchOptions) -> Result<reqwest::ClientBuilder, BundleError
 
 fn certificates(options: &FetchOptions) -> Result<Vec<Certificate>, BundleError> {
     let mut all = Vec::new();
+    // Checked one by one here, since the client itself reports them only as a store that is broken.
+    let mut check = RootCertStore::empty();
     for pem in &options.extra_ca_pem {
-        let some = Certificate::from_pem_bundle(pem)
-            .map_err(|error| unusable("an extra CA certificate is not readable", error))?;
-        all.extend(some);
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(unreadable)?;
+            check.add(certificate.clone()).map_err(unreadable)?;
+            all.push(Certificate::from_der(&certificate).map_err(unreadable)?);
+        }
     }
     Ok(all)
+}
+
+fn unreadable(error: impl Error + Send + Sync + 'static) -> BundleError {
+    let reason = "an extra CA certificate is not readable";
+    BundleError::Client {
+        reason,
+        source: error.into(),
+    }
 }
 
 fn unusable(reason: &'static str, error: reqwest::Error) -> BundleError {
@@ -164,9 +188,7 @@ fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
         .is_some_and(|url| url.scheme() == "https");
     let bad = SafeUrl::from(attempt.url().clone()).check().is_err();
     if bad {
-        attempt.error(NotFollowed(
-            "it redirects to something that is not an http URL",
-        ))
+        attempt.error(NotFollowed(NOT_HTTP))
     } else if from_tls && attempt.url().scheme() == "http" {
         attempt.error(NotFollowed("it redirects from https to http"))
     } else if attempt.previous().len() > REDIRECTS {
@@ -209,15 +231,13 @@ fn classify(error: reqwest::Error, authority: &str, connect: Duration) -> Bundle
 }
 
 fn cause_of(link: &(dyn Error + 'static)) -> NetworkCause {
-    if link.downcast_ref::<rustls::Error>().is_some() {
+    if link.is::<rustls::Error>() {
         return NetworkCause::Tls;
     }
     if let Some(error) = link.downcast_ref::<io::Error>() {
-        if error
-            .get_ref()
-            .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
-        {
-            return NetworkCause::Tls;
+        // What an IO error wraps is not its source, and may be an IO error again.
+        if let Some(inner) = error.get_ref() {
+            return cause_of(inner);
         }
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -239,7 +259,7 @@ fn cause_of(link: &(dyn Error + 'static)) -> NetworkCause {
     let words = link.to_string();
     if words.contains("dns error") {
         NetworkCause::Name
-    } else if words.contains("invalid HTTP") {
+    } else if words.contains("invalid HTTP") || words.contains("head is too large") {
         NetworkCause::NotHttp
     } else if words.contains("before message completed") || words.contains("connection closed") {
         NetworkCause::Closed

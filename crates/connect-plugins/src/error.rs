@@ -47,7 +47,7 @@ pub enum NetworkCause {
     Tls,
     /// The connection ended before the response was complete.
     Closed,
-    /// The answer is not HTTP.
+    /// The answer is not HTTP, or its head is larger than a client takes.
     NotHttp,
     /// Something else; the source has it.
     Other,
@@ -61,7 +61,7 @@ impl fmt::Display for NetworkCause {
             Self::Unreachable => "no route to it",
             Self::Tls => "TLS failed (is its certificate trusted?)",
             Self::Closed => "it closed the connection early",
-            Self::NotHttp => "it does not speak HTTP",
+            Self::NotHttp => "its answer is not usable HTTP",
             Self::Other => "the request failed",
         })
     }

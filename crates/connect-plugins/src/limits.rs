@@ -12,9 +12,11 @@ pub struct Limits {
     /// Files and directories, implied directories included. Connector archives have hundreds;
     /// loose class files may be thousands.
     pub entries: u64,
-    /// Unpacked bytes per served byte, asked once more than `RATIO_GRACE` are unpacked. Text
-    /// reaches about 20, jars 1.1.
+    /// Unpacked bytes per served byte. Text reaches about 20, jars 1.1.
     pub ratio: u64,
+    /// Unpacked bytes before the ratio is asked: a small archive may well be mostly zeros (tar
+    /// pads to 10 KiB), and this much is harmless.
+    pub ratio_grace: u64,
     /// Bytes of one path inside the bundle, well below what the kernel takes for a whole path.
     pub path: usize,
     /// Components of one path.
@@ -26,9 +28,6 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Unpacked bytes before the ratio is asked: a small archive may well be mostly zeros (tar
-    /// pads to 10 KiB), and this much is harmless.
-    pub(crate) const RATIO_GRACE: u64 = 32 << 20;
     /// Bytes of headers between two tar entries (long names, extended headers). They are held in
     /// memory; real ones are a few KiB.
     pub(crate) const TAR_HEADERS: u64 = 256 << 10;
@@ -47,6 +46,7 @@ impl Default for Limits {
             unpacked: 2 << 30,
             entries: 20_000,
             ratio: 200,
+            ratio_grace: 32 << 20,
             path: 512,
             depth: 32,
             file: 1 << 30,

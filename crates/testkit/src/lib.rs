@@ -1,1 +1,15 @@
-//! Development only: misbehaving servers and sandboxes for tests.
+//! Development only: a plugin server that misbehaves as told, and archives of every kind, the
+//! hostile ones included.
+//!
+//! Nothing here knows the crates under test, so a misreading cannot be made twice in the same code.
+//! Start with [`MisbehavingServer`] and [`archive::plugin`].
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "for tests: what cannot be built ends the test, and the message says why"
+)]
+
+pub mod archive;
+mod server;
+
+pub use server::{Behaviour, Body, MisbehavingServer, Request, Script};

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use super::{Content, is_class, is_jar, not_copied};
 use crate::entry::{Entry, EntryKind, Ledger, Refusal, Verdict, printable};
@@ -103,14 +103,21 @@ fn unpack_entry(
     limits: &Limits,
     tree: &mut Tree,
 ) -> Result<(), BundleError> {
+    // The Unix mode with all its bits; packers that have none leave zeros.
     // The raw entry first: its metadata can be judged even where its content cannot be read.
-    let (name, mode, size, encrypted) = {
+    let (name, mode, size, encrypted, known) = {
         let entry = archive.by_index_raw(index).map_err(damaged)?;
+        let known = matches!(
+            entry.compression(),
+            CompressionMethod::Stored | CompressionMethod::Deflated
+        );
+        let mode = entry.external_attributes() >> 16;
         (
             entry.name_raw().to_owned(),
-            entry.unix_mode(),
+            mode,
             entry.size(),
             entry.encrypted(),
+            known,
         )
     };
     let refused = |reason| {
@@ -119,7 +126,7 @@ fn unpack_entry(
             reason,
         })
     };
-    let kind = match mode.unwrap_or(0) & 0o170_000 {
+    let kind = match mode & 0o170_000 {
         _ if name.ends_with(b"/") => EntryKind::Directory,
         0 | 0o100_000 => EntryKind::File,
         0o040_000 => EntryKind::Directory,
@@ -131,7 +138,7 @@ fn unpack_entry(
     let judged = Entry {
         name: &name,
         kind,
-        mode: mode.unwrap_or(0) & 0o7777,
+        mode: mode & 0o7777,
         size,
     };
     match ledger.judge(&judged)? {
@@ -139,17 +146,9 @@ fn unpack_entry(
         Verdict::Directory(_) if size > 0 => Err(refused("is a directory with content")),
         Verdict::Directory(path) => tree.directory(&path),
         Verdict::File(_) if encrypted => Err(refused("is encrypted")),
+        Verdict::File(_) if !known => Err(refused("is compressed by an unknown method")),
         Verdict::File(path) => {
-            let mut entry = archive.by_index(index).map_err(|error| {
-                if matches!(
-                    error,
-                    ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_)
-                ) {
-                    refused("is compressed by an unknown method")
-                } else {
-                    damaged(error)
-                }
-            })?;
+            let mut entry = archive.by_index(index).map_err(damaged)?;
             // The file is complete, so whatever does not decode is damage, not truncation.
             let gauge = Gauge::default();
             tree.file(&path, &mut entry, size, limits)

@@ -1,0 +1,445 @@
+//! Servers that misbehave.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use connect_plugins::{Admitted, BundleError, Fault, Proxies, SafeUrl};
+use testkit::archive::plugin::bundle;
+use testkit::{Behaviour, Body, MisbehavingServer};
+
+use crate::place::{Place, run};
+
+fn body() -> Body {
+    bundle().into()
+}
+
+#[test]
+fn odd_servers_that_deliver_are_fine() {
+    for (name, behaviour) in [
+        (
+            "chunked",
+            Behaviour::Chunked {
+                body: body(),
+                size: 700,
+            },
+        ),
+        ("until close", Behaviour::UntilClose { body: body() }),
+        (
+            "trickle",
+            Behaviour::Trickle {
+                body: body(),
+                bytes: 1000,
+                every_ms: 1,
+            },
+        ),
+        ("unasked gzip", Behaviour::Gzipped { body: body() }),
+        (
+            "five redirects",
+            Behaviour::RedirectChain {
+                times: 5,
+                to: "/there".into(),
+            },
+        ),
+        (
+            "password",
+            Behaviour::Basic {
+                credentials: "Ym9iOmh1bnRlcjI=".into(),
+                body: body(),
+            },
+        ),
+    ] {
+        let place = Place::new();
+        place
+            .server
+            .on("/plugin", behaviour)
+            .on("/there", Behaviour::ok(bundle()));
+        let url = place
+            .server
+            .url("/plugin")
+            .replace("http://", "http://bob:hunter2@");
+        let admitted = run(place.options(&url)).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert!(matches!(admitted, Admitted::Stored(_)), "{name}");
+    }
+}
+
+#[test]
+fn every_fault_is_named_and_leaves_nothing() {
+    for (name, behaviour, message) in [
+        ("404", Behaviour::status(404), "it answered 404 Not Found"),
+        (
+            "500",
+            Behaviour::status(500),
+            "it answered 500 Internal Server Error",
+        ),
+        ("418", Behaviour::status(418), "it answered 418"),
+        ("304", Behaviour::status(304), "it answered 304"),
+        ("204", Behaviour::NoContent, "it answered 204"),
+        (
+            "401",
+            Behaviour::Basic {
+                credentials: "x".into(),
+                body: body(),
+            },
+            "it answered 401 Unauthorized",
+        ),
+        (
+            "six redirects",
+            Behaviour::RedirectChain {
+                times: 6,
+                to: "/there".into(),
+            },
+            "it redirects more than 5 times",
+        ),
+        (
+            "redirect loop",
+            Behaviour::RedirectLoop,
+            "it redirects more than 5 times",
+        ),
+        (
+            "redirect to a file",
+            Behaviour::redirect("file:///etc/passwd"),
+            "it redirects to something that is not an http URL",
+        ),
+        (
+            "redirect to 404",
+            Behaviour::redirect("/nothing"),
+            "it answered 404 Not Found",
+        ),
+        (
+            "close before head",
+            Behaviour::CloseBeforeHead,
+            "it closed the connection early",
+        ),
+        (
+            "close mid-body",
+            Behaviour::CloseMidBody {
+                body: body(),
+                after: 2000,
+            },
+            "it closed the connection early",
+        ),
+        (
+            "chunked and cut",
+            Behaviour::ChunkedCut {
+                body: body(),
+                after: 2000,
+            },
+            "it closed the connection early",
+        ),
+        (
+            "length too long",
+            Behaviour::ContentLength {
+                body: body(),
+                claim: 20_000,
+            },
+            "it closed the connection early",
+        ),
+        (
+            "not HTTP",
+            Behaviour::Garbage,
+            "its answer is not usable HTTP",
+        ),
+        (
+            "head without end",
+            Behaviour::EndlessHead,
+            "its answer is not usable HTTP",
+        ),
+        (
+            "stall before head",
+            Behaviour::StallBeforeHead,
+            "no answer within 200 ms",
+        ),
+        (
+            "stall before body",
+            Behaviour::StallBeforeBody,
+            "it sent nothing for 200 ms",
+        ),
+        (
+            "stall mid-body",
+            Behaviour::StallMidBody {
+                body: body(),
+                after: 2000,
+            },
+            "it sent nothing for 200 ms",
+        ),
+        (
+            "trickle",
+            Behaviour::Trickle {
+                body: body(),
+                bytes: 10,
+                every_ms: 10,
+            },
+            "not complete within 600 ms",
+        ),
+    ] {
+        let place = Place::new();
+        place
+            .server
+            .on("/plugin", behaviour)
+            .on("/there", Behaviour::ok(bundle()));
+        let mut options = place.options(&place.server.url("/plugin"));
+        // Short only where the test waits for it: a busy machine is slow at anything.
+        if name.starts_with("stall") {
+            options.timeouts.first_byte = Duration::from_millis(200);
+            options.timeouts.stall = Duration::from_millis(200);
+        }
+        if name == "trickle" {
+            options.timeouts.total = Duration::from_millis(600);
+        }
+        let error = run(options).expect_err(name);
+        let from = place.server.address();
+        assert_eq!(
+            error.to_string(),
+            format!("cannot download the plugin from {from}: {message}"),
+            "{name}: {error:?}"
+        );
+        assert_eq!(error.fault(), Fault::Server, "{name}");
+        place.assert_holds(&[]);
+    }
+}
+
+#[test]
+fn a_body_that_is_no_bundle_is_named() {
+    let page = Behaviour::Ok {
+        body: Body::Text("<!doctype html><p>Welcome".into()),
+        headers: vec![],
+    };
+    for (name, behaviour, message) in [
+        (
+            "page",
+            page,
+            "cannot use the plugin: the server sent an HTML page, not an archive",
+        ),
+        (
+            "empty",
+            Behaviour::Empty,
+            "cannot use the plugin: the server sent an empty body",
+        ),
+        (
+            "cut without a sign",
+            Behaviour::UntilClose {
+                body: bundle()[..1500].to_vec().into(),
+            },
+            "cannot unpack the plugin: the archive is truncated",
+        ),
+        (
+            "length too short",
+            Behaviour::ContentLength {
+                body: body(),
+                claim: 1500,
+            },
+            "cannot unpack the plugin: the archive is truncated",
+        ),
+    ] {
+        let place = Place::new();
+        let error = place.fetch(behaviour).expect_err(name);
+        assert_eq!(error.to_string(), message, "{name}: {error:?}");
+        place.assert_holds(&[]);
+    }
+}
+
+#[test]
+fn a_body_without_end_stops_at_the_limit() {
+    for (name, behaviour) in [
+        ("after a good bundle", Behaviour::Endless { body: body() }),
+        (
+            "zeros",
+            Behaviour::Endless {
+                body: Body::default(),
+            },
+        ),
+        (
+            "claimed",
+            Behaviour::ContentLength {
+                body: body(),
+                claim: 1 << 40,
+            },
+        ),
+    ] {
+        let place = Place::new();
+        place.server.on("/plugin", behaviour);
+        let mut options = place.options(&place.server.url("/plugin"));
+        options.limits.compressed = 1 << 20;
+        let error = run(options).expect_err(name);
+        assert_eq!(
+            error.to_string(),
+            "cannot unpack the plugin: the archive is larger than 1 MiB",
+            "{name}"
+        );
+        place.assert_holds(&[]);
+    }
+}
+
+#[test]
+fn nobody_there_is_told_from_no_such_name() {
+    let place = Place::new();
+    let bound = free_port();
+    let error = run(place.options(&format!("http://127.0.0.1:{bound}/p"))).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot download the plugin from 127.0.0.1:{bound}: connection refused")
+    );
+    let error = run(place.options("http://no-such-host.invalid/p")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot download the plugin from no-such-host.invalid:80: its name does not resolve"
+    );
+    place.assert_holds(&[]);
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[test]
+fn a_private_ca_is_trusted_only_when_given() {
+    let place = Place::with(MisbehavingServer::start_tls().unwrap());
+    place.server.on("/plugin", Behaviour::ok(bundle()));
+    let mut options = place.options(&place.server.url("/plugin"));
+    let error = run(options.clone()).unwrap_err();
+    let told = error.to_string();
+    // A machine without any CA certificate cannot even try.
+    assert!(
+        told.contains("TLS failed") || told.contains("no CA certificates"),
+        "{error:?}"
+    );
+    options.extra_ca_pem = vec![place.server.ca_pem().unwrap().as_bytes().to_vec()];
+    assert!(matches!(run(options), Ok(Admitted::Stored(_))));
+}
+
+#[test]
+fn tls_is_not_left_by_a_redirect_but_may_be_entered() {
+    let plain = MisbehavingServer::start().unwrap();
+    plain.on("/plugin", Behaviour::ok(bundle()));
+    let place = Place::with(MisbehavingServer::start_tls().unwrap());
+    place
+        .server
+        .on("/down", Behaviour::redirect(plain.url("/plugin")))
+        .on("/plugin", Behaviour::ok(bundle()));
+    plain.on("/up", Behaviour::redirect(place.server.url("/plugin")));
+    let ca = place.server.ca_pem().unwrap().as_bytes().to_vec();
+
+    let mut options = place.options(&place.server.url("/down"));
+    options.extra_ca_pem = vec![ca.clone()];
+    let error = run(options).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("it redirects from https to http"),
+        "{error:?}"
+    );
+    assert!(plain.requests().is_empty());
+
+    let mut options = place.options(&plain.url("/up"));
+    options.extra_ca_pem = vec![ca];
+    assert!(matches!(run(options), Ok(Admitted::Stored(_))));
+}
+
+#[test]
+fn credentials_are_sent_to_their_host_alone_and_never_shown() {
+    let other = MisbehavingServer::start().unwrap();
+    other.on("/there", Behaviour::status(403));
+    let place = Place::new();
+    place
+        .server
+        .on("/plugin", Behaviour::redirect(other.url("/there")));
+    let url = place
+        .server
+        .url("/plugin?token=s3cr3t")
+        .replace("http://", "http://bob:hunter2@");
+    let options = place.options(&url);
+    let shown = format!("{options:?}");
+    let error = run(options).unwrap_err();
+    let mut told = format!("{shown} {error} {error:?}");
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        told.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    for secret in ["bob", "hunter2", "s3cr3t"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    assert_eq!(
+        place.server.requests()[0].header("authorization"),
+        Some("Basic Ym9iOmh1bnRlcjI=")
+    );
+    let elsewhere = &other.requests()[0];
+    assert_eq!(elsewhere.header("authorization"), None);
+    assert_eq!(elsewhere.header("referer"), None);
+}
+
+#[test]
+fn a_proxy_is_used_unless_the_host_is_excepted() {
+    let place = Place::new();
+    // A proxy is asked with the whole URL, which has the same path.
+    let proxy = MisbehavingServer::start().unwrap();
+    proxy.on("http://plugins.example/plugin", Behaviour::ok(bundle()));
+    let mut options = place.options("http://plugins.example/plugin");
+    options.proxies = Some(Proxies {
+        http: Some(proxy.url("/")),
+        https: None,
+        no_proxy: Some("127.0.0.0/8,.internal".into()),
+    });
+    assert!(matches!(run(options.clone()), Ok(Admitted::Stored(_))));
+    assert_eq!(proxy.requests().len(), 1);
+
+    place.server.on("/plugin", Behaviour::ok(bundle()));
+    options.url = SafeUrl::parse(&place.server.url("/plugin")).unwrap();
+    assert!(matches!(run(options), Ok(Admitted::Stored(_))));
+    assert_eq!(proxy.requests().len(), 1);
+}
+
+#[test]
+fn bad_settings_are_this_machines_fault() {
+    let place = Place::new();
+    let mut options = place.options(&place.server.url("/plugin"));
+    options.extra_ca_pem =
+        vec![b"-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n".to_vec()];
+    let error = run(options).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot set up downloads: an extra CA certificate is not readable"
+    );
+    assert_eq!(error.fault(), Fault::Machine);
+    place.assert_holds(&[]);
+}
+
+#[test]
+fn a_fetch_that_is_given_up_leaves_nothing() {
+    let place = Place::new();
+    place.server.on(
+        "/plugin",
+        Behaviour::StallMidBody {
+            body: body(),
+            after: 2000,
+        },
+    );
+    let options = place.options(&place.server.url("/plugin"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let fetched = runtime.block_on(async {
+        tokio::time::timeout(Duration::from_millis(200), connect_plugins::fetch(options)).await
+    });
+    assert!(fetched.is_err());
+    // The reading thread notices by itself.
+    let limit = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < limit && !crate::place::children(&place.staging()).is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    place.assert_holds(&[]);
+}
+
+#[test]
+fn a_full_or_forbidden_disk_is_this_machines_fault() {
+    let place = Place::new();
+    place.server.on("/plugin", Behaviour::ok(bundle()));
+    let mut options = place.options(&place.server.url("/plugin"));
+    options.store = "/proc/nowhere".into();
+    let error = run(options).unwrap_err();
+    assert!(matches!(error, BundleError::Write { .. }), "{error:?}");
+    assert_eq!(error.fault(), Fault::Machine);
+}

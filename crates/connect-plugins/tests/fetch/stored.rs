@@ -1,0 +1,243 @@
+//! The store's promises, and what a contract says.
+
+use std::fs;
+
+use connect_plugins::{Admitted, Digest, Kind, list, load_contract, remove, sweep_staging};
+use testkit::Behaviour;
+use testkit::archive::TarBuilder;
+use testkit::archive::plugin::{self, SINK, SOURCE, TRANSFORM, bundle, class_file, jar};
+
+use crate::place::{Place, children, run};
+
+#[test]
+fn the_same_content_is_stored_once() {
+    let place = Place::new();
+    let first = place.fetch_stored(bundle());
+    let marker = place
+        .store()
+        .join(first.digest.as_str())
+        .join("path/bundle/marker");
+    fs::write(&marker, "").unwrap();
+    let second = place.fetch_stored(bundle());
+    assert_eq!(first, second);
+    assert!(marker.exists(), "the first copy stays as it is");
+    place.assert_holds(&[first.digest.as_str()]);
+}
+
+#[test]
+fn fetches_at_the_same_time_do_not_disturb_each_other() {
+    let place = Place::new();
+    let other = TarBuilder::new()
+        .file("b.jar", jar(&[(SINK, "com.b.BSinkConnector")]))
+        .finish();
+    place
+        .server
+        .on(
+            "/a",
+            Behaviour::Trickle {
+                body: bundle().into(),
+                bytes: 2000,
+                every_ms: 1,
+            },
+        )
+        .on("/b", Behaviour::ok(other))
+        .on("/bad", Behaviour::status(404));
+    let options = ["/a", "/a", "/b", "/bad"].map(|path| place.options(&place.server.url(path)));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let outcomes = runtime.block_on(async {
+        let [a, same, b, bad] =
+            options.map(|options| tokio::task::spawn(connect_plugins::fetch(options)));
+        [
+            a.await.unwrap(),
+            same.await.unwrap(),
+            b.await.unwrap(),
+            bad.await.unwrap(),
+        ]
+    });
+    let digest = |outcome: &Result<Admitted, _>| match outcome {
+        Ok(Admitted::Stored(stored)) => stored.digest.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(digest(&outcomes[0]), digest(&outcomes[1]));
+    assert!(outcomes[3].is_err());
+    place.assert_holds(&[digest(&outcomes[0]).as_str(), digest(&outcomes[2]).as_str()]);
+}
+
+#[test]
+fn an_incomplete_bundle_is_not_listed_and_is_replaced() {
+    let place = Place::new();
+    let stored = place.fetch_stored(bundle());
+    fs::write(place.store().join("notes.txt"), "not ours").unwrap();
+    fs::remove_file(place.store().join("notes.txt")).unwrap();
+    let contract = place
+        .store()
+        .join(stored.digest.as_str())
+        .join("contract.json");
+    fs::write(&contract, "{").unwrap();
+    assert!(list(&place.store()).unwrap().is_empty());
+    assert!(load_contract(&place.store(), &stored.digest).is_err());
+    let again = place.fetch_stored(bundle());
+    assert_eq!(again, stored);
+    assert_eq!(
+        list(&place.store()).unwrap()[&stored.digest],
+        stored.contract
+    );
+    place.assert_holds(&[stored.digest.as_str()]);
+}
+
+#[test]
+fn bundles_are_listed_and_removed() {
+    let place = Place::new();
+    assert!(list(&place.store()).unwrap().is_empty());
+    let stored = place.fetch_stored(bundle());
+    assert_eq!(
+        list(&place.store()).unwrap().keys().collect::<Vec<_>>(),
+        [&stored.digest]
+    );
+    for _ in 0..2 {
+        remove(&place.store(), &place.staging(), &stored.digest).unwrap();
+        place.assert_holds(&[]);
+    }
+}
+
+#[test]
+fn what_a_crash_left_is_swept() {
+    let place = Place::new();
+    sweep_staging(&place.staging()).unwrap();
+    fs::create_dir_all(place.staging().join("fetch-abc/item/path")).unwrap();
+    fs::write(place.staging().join("spool"), "x").unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("kept"), "").unwrap();
+    std::os::unix::fs::symlink(outside.path(), place.staging().join("link")).unwrap();
+    sweep_staging(&place.staging()).unwrap();
+    assert!(children(&place.staging()).is_empty());
+    assert!(outside.path().join("kept").exists());
+}
+
+#[test]
+fn the_server_says_how_to_ask_again() {
+    let place = Place::new();
+    let headers = vec![
+        ("ETag".to_owned(), "\"abc\"".to_owned()),
+        (
+            "Last-Modified".to_owned(),
+            "Tue, 24 Nov 2026 12:00:00 GMT".to_owned(),
+        ),
+    ];
+    place.server.on(
+        "/plugin",
+        Behaviour::Ok {
+            body: bundle().into(),
+            headers,
+        },
+    );
+    let Ok(Admitted::Stored(stored)) = run(place.options(&place.server.url("/plugin"))) else {
+        panic!("a good bundle");
+    };
+    assert_eq!(stored.etag.as_deref(), Some("\"abc\""));
+    assert_eq!(
+        stored.last_modified.as_deref(),
+        Some("Tue, 24 Nov 2026 12:00:00 GMT")
+    );
+}
+
+#[test]
+fn digests_are_sixty_four_hex_digits() {
+    let good = "a".repeat(64);
+    assert!(good.parse::<Digest>().is_ok());
+    for bad in [
+        "",
+        "abc",
+        &"A".repeat(64),
+        &"g".repeat(64),
+        &"a".repeat(65),
+        "../../etc",
+    ] {
+        assert!(bad.parse::<Digest>().is_err(), "{bad}");
+    }
+}
+
+fn classes(files: &[(&str, Vec<u8>)]) -> (Vec<String>, bool, Vec<String>) {
+    let place = Place::new();
+    let tar = files
+        .iter()
+        .fold(TarBuilder::new(), |tar, (name, content)| {
+            tar.file(name, content.clone())
+        });
+    let contract = place.fetch_stored(tar.finish()).contract;
+    let shown = contract
+        .classes
+        .iter()
+        .map(|class| {
+            format!(
+                "{} {:?}{}",
+                class.class,
+                class.kind,
+                if class.listed { "" } else { " unlisted" }
+            )
+        })
+        .collect();
+    (shown, contract.has_manifests, contract.warnings)
+}
+
+#[test]
+fn manifests_name_the_classes_of_every_kind() {
+    let jar = jar(&[
+        (SOURCE, "a.A"),
+        (SOURCE, "a.B"),
+        (SINK, "a.C"),
+        (TRANSFORM, "a.D$Key"),
+    ]);
+    let (classes, has_manifests, warnings) = classes(&[("x/y/a.jar", jar)]);
+    assert_eq!(
+        classes,
+        ["a.A Source", "a.B Source", "a.C Sink", "a.D$Key Transform"]
+    );
+    assert!(has_manifests);
+    assert!(warnings.is_empty());
+    assert!(Kind::Sink.is_connector() && !Kind::Transform.is_connector());
+}
+
+#[test]
+fn connectors_without_manifests_are_found_by_their_class_files() {
+    let old = plugin::jar_without_manifests(&[
+        ("b.BaseConnector", SOURCE, true),
+        ("b.DeepConnector", "b.BaseConnector", false),
+        ("b.OtherConnector", "java.lang.Object", false),
+        ("b.LoopConnector", "b.LoopConnector", false),
+    ]);
+    let (found, has_manifests, _) = classes(&[("old.jar", old.clone())]);
+    assert_eq!(found, ["b.DeepConnector Source unlisted"]);
+    assert!(!has_manifests);
+    // One jar with manifests does not speak for the other.
+    let (_, has_manifests, _) = classes(&[("old.jar", old), ("new.jar", jar(&[(SINK, "a.C")]))]);
+    assert!(!has_manifests);
+    let loose = class_file("c.LooseConnector", SINK, false);
+    let (found, has_manifests, _) = classes(&[("c/LooseConnector.class", loose)]);
+    assert_eq!(found, ["c.LooseConnector Sink unlisted"]);
+    assert!(!has_manifests);
+}
+
+#[test]
+fn an_operator_is_warned_of_what_makes_trouble() {
+    let (_, _, warnings) = classes(&[
+        ("a.jar", jar(&[(SOURCE, "a.A"), (SOURCE, "not a class!")])),
+        ("broken.jar", b"PK\x03\x04nonsense".to_vec()),
+        ("kafka-clients-3.7.0.jar", jar(&[])),
+        ("lib/slf4j-simple-2.0.jar", jar(&[])),
+        ("a/B.class", class_file("a.B", "java.lang.Object", false)),
+    ]);
+    assert_eq!(
+        warnings,
+        [
+            "a manifest names `not a class!`, which is no class",
+            "jar `broken.jar` cannot be read",
+            "it brings a copy of kafka-clients: `kafka-clients-3.7.0.jar`",
+            "it brings an slf4j binding: `slf4j-simple-2.0.jar`",
+            "class files beside jars are not loaded",
+        ]
+    );
+}
