@@ -623,10 +623,7 @@ fn a_lost_disk_is_restored() {
     world.serve_plugin(URL, "aaaa");
     world.add_client(7, "mysql", URL);
     world.settle();
-    let before = (
-        world.clients.get(&7).unwrap().ours.clone(),
-        world.peer_bag.clone(),
-    );
+    let before = (world.clients[&7].ours.clone(), world.peer_bag.clone());
     let machine = world.units.get_mut(&0).unwrap();
     machine.host = connect_core::observation::Host {
         memory_mib: 2048,
@@ -637,10 +634,7 @@ fn a_lost_disk_is_restored() {
     world.settle();
     world.assert_sound();
     assert_eq!(
-        (
-            world.clients.get(&7).unwrap().ours.clone(),
-            world.peer_bag.clone()
-        ),
+        (world.clients[&7].ours.clone(), world.peer_bag.clone()),
         before
     );
     assert!(world.units[&0].healthy);

@@ -392,20 +392,20 @@ impl World {
 
     /// Runs one hook; what it promises is committed at its end.
     pub fn hook(&mut self, number: u32, hook: Hook) -> Done {
-        self.run(number, hook, true)
+        self.run(number, &hook, true)
     }
 
     /// A hook that does everything and then fails: Juju drops what it wrote, the machine stays
     /// changed.
-    pub fn failing_hook(&mut self, number: u32, hook: Hook) {
+    pub fn failing_hook(&mut self, number: u32, hook: &Hook) {
         self.run(number, hook, false);
     }
 
-    fn run(&mut self, number: u32, hook: Hook, commits: bool) -> Done {
+    fn run(&mut self, number: u32, hook: &Hook, commits: bool) -> Done {
         let mut passing = Passing::default();
         let mut steps = Vec::new();
         loop {
-            let seen = self.observe(number, &hook, &passing);
+            let seen = self.observe(number, hook, &passing);
             let plan = self.plan(&seen);
             passing.round += 1;
             for mint in &plan.minted {
@@ -486,8 +486,6 @@ impl World {
         self.violations.extend(check::violations(seen, &one));
         one
     }
-
-    #[allow(clippy::too_many_lines, reason = "one arm per step")]
     fn apply(&mut self, number: u32, step: &Step, passing: &mut Passing) {
         let layout = self.layout.clone();
         let machine = self.units.get_mut(&number).unwrap();

@@ -1,214 +1,15 @@
-//! Cases written as data: what is given, what happens, what is expected.
-//!
-//! `cases/*.yaml` holds ours. `CONNECT_CORE_CASES=<directory>` runs another directory of the same
-//! format besides, and `CONNECT_CORE_SKIP=<id>,<id>` leaves out cases of it.
+//! Cases of `connect_client`, provider side.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connect_core::fingerprint;
-use connect_core::layout::Layout;
 use connect_core::observation::{ConfigValue, Connector, Databag, Hook};
 use serde_yaml::Value;
 
+use super::{Case, NO_LEADER, list, strings, text};
 use crate::world::*;
 
-const NO_LEADER: u32 = 99;
-
-#[test]
-fn our_cases_hold() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core/cases");
-    let ran = run_directory(folder, &BTreeSet::new());
-    assert!(ran > 30, "{ran}");
-}
-
-#[test]
-fn other_cases_hold() {
-    let Ok(folder) = std::env::var("CONNECT_CORE_CASES") else {
-        return;
-    };
-    let skip = std::env::var("CONNECT_CORE_SKIP").unwrap_or_default();
-    let skip: BTreeSet<String> = skip.split(',').map(ToOwned::to_owned).collect();
-    assert!(run_directory(&folder, &skip) > 0);
-}
-
-fn run_directory(folder: &str, skip: &BTreeSet<String>) -> usize {
-    let mut failed = Vec::new();
-    let mut ran = 0;
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.sort();
-    for path in paths {
-        if path.extension().is_none_or(|extension| extension != "yaml") {
-            continue;
-        }
-        let document: Value =
-            serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        let area = text(&document, "area");
-        if !["connect-v0", "kafka"].contains(&area.as_str()) {
-            continue;
-        }
-        for case in document["cases"].as_sequence().unwrap() {
-            let id = text(case, "id");
-            // What is not ours: another policy, and TLS towards clients.
-            let tls = case["given"]["world"].get("ca").is_some()
-                || case["given"]["world"].get("own_ca").is_some();
-            if skip.contains(&id) || text(case, "policy") == "plain-allowed" || tls {
-                continue;
-            }
-            ran += 1;
-            let case = Case::new(&document["defaults"], case);
-            let problems = if area == "kafka" {
-                case.kafka()
-            } else {
-                case.client()
-            };
-            for problem in problems {
-                failed.push(format!("{id} ({}): {problem}", text(&case.case, "title")));
-            }
-        }
-    }
-    assert!(
-        failed.is_empty(),
-        "{} problems:\n{}",
-        failed.len(),
-        failed.join("\n")
-    );
-    ran
-}
-
-struct Case {
-    case: Value,
-    relation: u32,
-    given: Value,
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn merge(base: &Value, over: &Value) -> Value {
-    match (base, over) {
-        (Value::Mapping(base), Value::Mapping(over)) => {
-            let mut merged = base.clone();
-            for (key, value) in over {
-                if value.is_null() {
-                    merged.remove(key);
-                } else {
-                    let below = base.get(key).cloned().unwrap_or(Value::Null);
-                    merged.insert(key.clone(), merge(&below, value));
-                }
-            }
-            Value::Mapping(merged)
-        }
-        (base, Value::Null) => base.clone(),
-        (_, over) => over.clone(),
-    }
-}
-
-fn strings(value: &Value) -> BTreeMap<String, String> {
-    let Value::Mapping(map) = value else {
-        return BTreeMap::new();
-    };
-    map.iter()
-        .map(|(key, value)| {
-            let value = value.as_str().unwrap_or_default();
-            (key.as_str().unwrap().to_owned(), pem(value))
-        })
-        .collect()
-}
-
-/// `pem:x` stands for a certificate.
-fn pem(value: &str) -> String {
-    use std::fmt::Write;
-    let mut out = String::new();
-    for (index, part) in value.split('\n').enumerate() {
-        if index > 0 {
-            out.push('\n');
-        }
-        match part.strip_prefix("pem:") {
-            Some(name) => write!(
-                out,
-                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----",
-                base64(name.as_bytes())
-            )
-            .unwrap(),
-            None => out.push_str(part),
-        }
-    }
-    out
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut word = 0_u32;
-        for index in 0..3 {
-            word = word << 8 | u32::from(chunk.get(index).copied().unwrap_or(0));
-        }
-        for index in 0..4 {
-            if index <= chunk.len() {
-                out.push(ALPHABET[(word >> (18 - 6 * index) & 63) as usize] as char);
-            } else {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
-
-fn list(value: &Value) -> Vec<String> {
-    value
-        .as_sequence()
-        .into_iter()
-        .flatten()
-        .map(|item| item.as_str().unwrap_or_default().to_owned())
-        .collect()
-}
-
 impl Case {
-    fn new(defaults: &Value, case: &Value) -> Self {
-        let relation = case.get("relation").or_else(|| defaults.get("relation"));
-        let relation = relation.and_then(Value::as_u64).unwrap();
-        Self {
-            case: case.clone(),
-            relation: u32::try_from(relation).unwrap(),
-            given: merge(defaults, &case["given"]),
-        }
-    }
-
-    fn hook(&self, endpoint: &str) -> Hook {
-        let event = text(&self.case, "event");
-        if event == format!("{endpoint}-relation-broken") {
-            Hook::RelationBroken {
-                endpoint: endpoint.to_owned(),
-                id: self.relation,
-            }
-        } else if event == format!("{endpoint}-relation-departed") {
-            Hook::RelationDeparted {
-                endpoint: endpoint.to_owned(),
-                id: self.relation,
-                departing_unit: "client/1".to_owned(),
-            }
-        } else {
-            Hook::Reconcile { name: event }
-        }
-    }
-
-    fn leads(&self) -> bool {
-        self.case
-            .get("leader")
-            .and_then(Value::as_bool)
-            .unwrap_or(true)
-    }
-
-    fn client(&self) -> Vec<String> {
+    pub(super) fn client(&self) -> Vec<String> {
         let given = &self.given;
         let id = self.relation;
         let world_given = &given["world"];
@@ -342,7 +143,7 @@ impl Case {
 
     fn judge_client(&self, before: &World, after: &World, done: &Done) -> Vec<String> {
         let mut problems = after.violations.clone();
-        let expect = &self.case["expect"];
+        let expect = &self.text["expect"];
         let outcome = text(expect, "outcome");
         let id = self.relation;
         let empty = Databag::new();
@@ -416,7 +217,7 @@ impl Case {
     }
 
     fn judge_secrets(&self, before: &World, after: &World, problems: &mut Vec<String>) {
-        let Some(Value::Mapping(expected)) = self.case["expect"].get("secrets") else {
+        let Some(Value::Mapping(expected)) = self.text["expect"].get("secrets") else {
             return;
         };
         let prefix = format!("connect-client.{}.", self.relation);
@@ -471,7 +272,7 @@ impl Case {
 
     fn judge_client_effects(&self, before: &World, after: &World, problems: &mut Vec<String>) {
         let id = self.relation;
-        let effects = list(&self.case["expect"]["effects"]);
+        let effects = list(&self.text["expect"]["effects"]);
         let starts = |world: &World| -> Vec<u32> {
             world.units.values().map(|machine| machine.starts).collect()
         };
@@ -507,150 +308,6 @@ impl Case {
                 problems.push(format!("effect `{effect}`"));
             }
         }
-    }
-
-    fn kafka(&self) -> Vec<String> {
-        let given = &self.given;
-        let layout = Layout::new("");
-        let mut world = World::new(1);
-        world.kafka.clear();
-        let applied = given["world"].get("applied");
-        if let Some(applied) = applied {
-            let mut kafka = answered_kafka();
-            kafka
-                .theirs
-                .insert("endpoints".to_owned(), text(applied, "bootstrap"));
-            let user = kafka.secrets.get_mut("secret-user").unwrap();
-            user.insert(
-                "password".to_owned(),
-                "kafkaPassw0rdkafkaPassw0rdkafkaP".to_owned(),
-            );
-            if text(applied, "protocol") == "SASL_SSL" {
-                kafka.theirs.insert("tls".to_owned(), "enabled".to_owned());
-                let ca = pem(&format!("pem:{}", text(applied, "ca")));
-                let content = BTreeMap::from([("tls-ca".to_owned(), ca)]);
-                kafka.secrets.insert("secret-tls".to_owned(), content);
-            }
-            world.kafka.insert(self.relation, kafka);
-        }
-        world.settle();
-
-        let mut kafka = SimKafka {
-            ours: strings(&given["R.app"]),
-            ..SimKafka::default()
-        };
-        for (key, value) in strings(&given["P.app"]) {
-            if let Some(name) = value.strip_prefix('@') {
-                let content = strings(&given["secrets"][name]["content"]);
-                kafka.secrets.insert(key.clone(), content);
-            }
-            kafka.theirs.insert(key, value);
-        }
-        world.kafka.insert(self.relation, kafka);
-        world.leader = if self.leads() { 0 } else { NO_LEADER };
-        let before = world.clone();
-        let done = world.hook(0, self.hook("kafka-client"));
-        if matches!(self.hook("kafka-client"), Hook::RelationBroken { .. }) {
-            world.kafka.clear();
-        }
-        world.settle();
-
-        let mut problems = world.violations.clone();
-        let expect = &self.case["expect"];
-        let machine = &world.units[&0];
-        let properties = machine.files.get(&layout.worker_properties());
-        let properties = properties.map(|file| String::from_utf8(file.bytes.clone()).unwrap());
-        let changed = before.units[&0]
-            .files
-            .get(&layout.worker_properties())
-            .map(|f| &f.bytes)
-            != machine
-                .files
-                .get(&layout.worker_properties())
-                .map(|f| &f.bytes);
-        let restarts = machine.starts - before.units[&0].starts;
-        let ready = properties.is_some() && machine.healthy;
-        match text(expect, "outcome").as_str() {
-            "ready" if !ready => problems.push(format!("not ready: {:?}", done.last.status)),
-            "not-ready" if ready => problems.push("ready".to_owned()),
-            "noop" if self.leads() && changed => problems.push("the configuration changed".into()),
-            _ => {}
-        }
-        if let Some(kafka) = world.kafka.get(&self.relation) {
-            for (key, value) in strings(&expect["bag"]) {
-                if kafka.ours.get(&key) != Some(&value) {
-                    problems.push(format!("{key} is {:?}", kafka.ours.get(&key)));
-                }
-            }
-            for key in list(&expect["absent"]) {
-                if kafka.ours.contains_key(&key) {
-                    problems.push(format!("{key} is there"));
-                }
-            }
-        }
-        let view = &expect["view"];
-        let trust = machine.files.get(&layout.kafka_trust_store());
-        if let Some(properties) = &properties {
-            let has = |line: &str| properties.lines().any(|one| one == line);
-            for (key, property) in [
-                ("bootstrap", "bootstrap.servers"),
-                ("protocol", "security.protocol"),
-            ] {
-                let value = text(view, key);
-                if !value.is_empty() && !has(&format!("{property}={value}")) {
-                    problems.push(format!("{key} is not {value}"));
-                }
-            }
-            let username = text(view, "username");
-            if !username.is_empty() && !properties.contains(&format!("username=\"{username}\"")) {
-                problems.push(format!("the user is not {username}"));
-            }
-            let ca = text(view, "ca");
-            let uses = properties.contains("\nssl.truststore.location=");
-            let good = match ca.as_str() {
-                "" => true,
-                "none" => !uses,
-                name => {
-                    uses && trust.is_some_and(|file| {
-                        file.bytes
-                            .windows(name.len())
-                            .any(|window| window == name.as_bytes())
-                    })
-                }
-            };
-            if !good {
-                problems.push(format!("the CA is not {ca}"));
-            }
-        }
-        let not_ready = view.get("ready").and_then(Value::as_bool) == Some(false);
-        if not_ready && ready {
-            problems.push("the view is ready".to_owned());
-        }
-        for effect in list(&expect["effects"]) {
-            let good = match effect.as_str() {
-                "rewrite-worker-config" => changed,
-                "rebuild-truststore" => {
-                    let path = layout.kafka_trust_store();
-                    let old = &before.units[&0].files[&path].bytes;
-                    fingerprint::sha256(old) != fingerprint::sha256(&machine.files[&path].bytes)
-                }
-                "restart-workers rolling" => restarts == 1,
-                "stop-worker" => !machine.worker_active(),
-                "forget-kafka-credentials" => properties.is_none(),
-                _ => false,
-            };
-            if !good {
-                problems.push(format!("effect `{effect}`"));
-            }
-        }
-        if expect
-            .get("effects")
-            .is_some_and(|effects| effects.as_sequence().is_some_and(Vec::is_empty))
-            && restarts > 0
-        {
-            problems.push("the worker restarted".to_owned());
-        }
-        problems
     }
 }
 
