@@ -5,7 +5,8 @@
 //! typed after `juju-sim`, with the shell's quotes. `NAME = command` keeps what the command prints;
 //! `$NAME` puts it into a later line. Relative paths start at the script's own directory.
 //!
-//! What changes from run to run is replaced by its name: `[MODEL_UUID]`, `[UNIT_IP kc/0]`,
+//! Units take turns (model option `hooks-in-turn`) and the dice are fixed, so hooks always come in
+//! the same order. What changes from run to run is replaced by its name: `[MODEL_UUID]`, `[UNIT_IP kc/0]`,
 //! `[SECRET_URI 1]`, `[TIME]`. Two runs of one script print the same.
 
 mod golden;
@@ -60,6 +61,7 @@ fn play(model: &Model, text: &str) -> Result<String> {
     let mut transcript = String::new();
     let mut variables = BTreeMap::new();
     let mut redactor = Redactor::default();
+    model.run(&["model-config".into(), "hooks-in-turn=true".into()])?;
     for line in words::logical_lines(text) {
         if line.trim().is_empty() || line.starts_with('#') {
             transcript.push_str(&line);
@@ -123,6 +125,7 @@ impl Model {
         command
             .args(words)
             .env("JUJU_SIM_DIR", &self.directory)
+            .env("JUJU_SIM_SEED", "1")
             .current_dir(&self.scripts)
             .stdin(Stdio::null())
             .stdout(writer.try_clone().context("cannot make a pipe")?)

@@ -13,11 +13,11 @@ pub(crate) mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use juju_sim_model::state::Status;
+use juju_sim_model::state::{Life, Status};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
-use crate::daemon::state::State;
+use crate::daemon::state::{State, UnitExtra};
 use crate::daemon::status;
 use crate::daemon::world::{Shared, World};
 pub(crate) use failure::settled;
@@ -75,6 +75,10 @@ fn live(world: &World, unit: &str) {
                 let limit = due.map_or(3_600_000, |due| due.saturating_sub(now).clamp(5, 3_600_000));
                 state = world.wait(state, Duration::from_millis(limit));
             }
+            // Woken by whoever ends its turn.
+            Some(_) if !has_turn(&state, unit) => {
+                state = world.wait(state, Duration::from_secs(1));
+            }
             Some(Operation::Dead) => return,
             Some(Operation::Forget(id)) => {
                 view::forget(&mut state, unit, id);
@@ -130,17 +134,41 @@ pub(crate) fn busy(state: &State, unit: &str) -> Option<String> {
     if let Some(failed) = &extra.memory.failed {
         return Some(format!("{unit} has a failed hook: {}", failed.name()));
     }
-    let unentered = extra.memory.installed
-        && !state.dying(unit)
-        && state
-            .model
-            .relations_of(juju_sim_model::state::application_of(unit))
-            .any(|r| !state.model.units[unit].relations.contains_key(&r.id));
-    if unentered {
+    if enters(state, unit) {
         return Some(format!("{unit} has a relation to enter"));
     }
+    let next = next(state, unit)?;
+    Some(format!("{unit} has {next:?} to run"))
+}
+
+/// Whether there is a relation that the unit does not know yet.
+fn enters(state: &State, unit: &str) -> bool {
+    let own = juju_sim_model::state::application_of(unit);
+    let known = |id: &u32| state.model.units.get(unit).is_some_and(|row| row.relations.contains_key(id));
+    state.units.get(unit).is_some_and(|extra| extra.memory.installed)
+        && !state.dying(unit)
+        && state.model.relations_of(own).any(|r| r.life == Life::Alive && !known(&r.id))
+}
+
+fn next(state: &State, unit: &str) -> Option<Operation> {
     let view = view::view_of(state, unit, state.model.now_ms);
     let memory = view::memory_of(state, unit);
-    let next = resolver::next(&view, &memory, &mut dice(state, unit))?;
-    Some(format!("{unit} has {next:?} to run"))
+    resolver::next(&view, &memory, &mut dice(state, unit))
+}
+
+/// The model option that makes units take turns, so that a history does not depend on which
+/// machine was faster: the first unit by name that has something to do runs, all others wait.
+const IN_TURN: &str = "hooks-in-turn";
+
+fn has_turn(state: &State, unit: &str) -> bool {
+    if state.model.config.get(IN_TURN).is_none_or(|value| value != "true") {
+        return true;
+    }
+    let waits_for = |(name, extra): (&String, &UnitExtra)| {
+        name != unit
+            && (!extra.ready
+                || extra.running
+                || (name.as_str() < unit && (enters(state, name) || next(state, name).is_some())))
+    };
+    !state.units.iter().any(waits_for)
 }
