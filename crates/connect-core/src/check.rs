@@ -105,7 +105,7 @@ fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             );
             let data = wire::peer::read_unit(data);
             let is_ready = data.healthy && data.users.contains_key(&id);
-            if !leaves && !is_ready {
+            if !leaves && !data.leaving && !is_ready {
                 found.push(format!(
                     "client {id} is served before {unit} is ready for it"
                 ));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::limits;
 use crate::observation::{ConfigValue, Identity};
 
 /// The options' meaning.
@@ -165,6 +166,14 @@ impl Config {
             rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),
             retry_limit_s: reader.number("retry-limit-s", 25, 0, 300),
         };
+        for (option, port) in [
+            ("rest-port", config.rest_port),
+            ("peer-port", config.peer_port),
+        ] {
+            if port == limits::WORKER_PORT {
+                reader.problem(option, "is the port of the worker itself; choose another");
+            }
+        }
         if config.rest_port == config.peer_port {
             reader.problem("peer-port", "must differ from rest-port");
         }
@@ -214,7 +223,8 @@ impl Reader<'_> {
     }
 
     fn port(&mut self, option: &str, default: u16) -> u16 {
-        let value = self.number(option, u64::from(default), 1, 65535);
+        // The gateway runs without privileges, and so cannot take a port below 1024.
+        let value = self.number(option, u64::from(default), 1024, 65535);
         u16::try_from(value).unwrap_or(default)
     }
 
@@ -360,6 +370,8 @@ mod tests {
     fn a_bad_option_names_itself() {
         for (option, value) in [
             ("rest-port", ConfigValue::Integer(0)),
+            ("rest-port", ConfigValue::Integer(443)),
+            ("rest-port", ConfigValue::Integer(18083)),
             ("rest-port", ConfigValue::Integer(65536)),
             ("rest-port", ConfigValue::Integer(-1)),
             ("rest-port", text("8083")),

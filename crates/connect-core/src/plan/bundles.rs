@@ -6,8 +6,8 @@ use super::{Step, steps};
 use crate::fingerprint;
 use crate::model::Model;
 use crate::model::client::{Plugin, Request};
-use crate::model::peer::NO_BUNDLE;
-use crate::observation::{Fetched, Host, RelationId};
+use crate::model::peer::{NO_BUNDLE, Peers};
+use crate::observation::{Fetched, Hook, Host, RelationId};
 use crate::secret::Secret;
 
 /// The bundles of the clients whose relation stays.
@@ -83,6 +83,12 @@ pub fn assess(model: &Model<'_>) -> Bundles {
                         bundles.faults.insert(*id, reason.clone());
                         before
                     }
+                    (None, Some(before))
+                        if before.source == source && differs(model, peers, *id, &before) =>
+                    {
+                        bundles.fetch.insert(*id, url.clone());
+                        Some(before)
+                    }
                     (_, Some(before)) if before.source == source => Some(before),
                     (_, before) => {
                         bundles.fetch.insert(*id, url.clone());
@@ -113,6 +119,20 @@ pub fn assess(model: &Model<'_>) -> Bundles {
     }
     unlisted(model, &mut bundles);
     bundles
+}
+
+/// Whether another unit got something else from the same URL, because it changed between two
+/// downloads. Looked into now and then only: a server that never gives the same twice must not
+/// keep the units downloading.
+fn differs(model: &Model<'_>, peers: &Peers, id: RelationId, held: &Held) -> bool {
+    model.seen.hook == Hook::UpdateStatus
+        && peers.others.values().any(|unit| {
+            unit.sources.get(&id) == Some(&held.source)
+                && unit
+                    .bundles
+                    .get(&id)
+                    .is_some_and(|digest| *digest != held.digest)
+        })
 }
 
 /// A healthy worker that was started with a bundle and does not list its classes.

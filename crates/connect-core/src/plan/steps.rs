@@ -239,7 +239,10 @@ fn without_failed(model: &Model<'_>, steps: Vec<Step>) -> Vec<Step> {
         }
         let queued = matches!(
             step,
-            Step::StartUnit { .. } | Step::RestartUnit { .. } | Step::DeleteConnector { .. }
+            Step::StartUnit { .. }
+                | Step::RestartUnit { .. }
+                | Step::AwaitUsers { .. }
+                | Step::DeleteConnector { .. }
         );
         if queued && seen.done.contains(&step.describe()) {
             continue;

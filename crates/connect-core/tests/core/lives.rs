@@ -521,7 +521,7 @@ fn a_bad_option_blocks_and_leaves_the_worker_as_it_is() {
         (
             "rest-port",
             ConfigValue::Integer(70000),
-            "option rest-port: must be a number from 1 to 65535",
+            "option rest-port: must be a number from 1024 to 65535",
         ),
         (
             "worker-config",
@@ -638,4 +638,31 @@ fn a_lost_disk_is_restored() {
         before
     );
     assert!(world.units[&0].healthy);
+}
+
+#[test]
+fn units_that_got_different_bundles_agree_in_the_end() {
+    let mut world = World::new(2);
+    world.settle();
+    world.add_client(7, "mysql", URL);
+    world.serve_plugin(URL, "aaaa");
+    world.hook(0, reconcile());
+    world.serve_plugin(URL, "bbbb");
+    world.settle();
+    assert!(!published(&world, 7));
+    let message = world.hook(0, reconcile()).last.status.message;
+    assert!(
+        message.contains("connect-client:7 (mysql): waiting for kafka-connect/1"),
+        "{message}"
+    );
+    world.hook(0, Hook::UpdateStatus);
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 7));
+    assert!(
+        world
+            .units
+            .values()
+            .all(|machine| machine.host.bundles.len() == 1)
+    );
 }

@@ -244,12 +244,12 @@ impl Leader<'_> {
         self.units(|unit| unit.users.get(&id) == Some(fingerprint))
     }
 
-    /// Names of the units that are not as they should be.
+    /// Names of the units that stay and are not as they should be.
     fn units(&self, good: impl Fn(&UnitData) -> bool) -> Vec<String> {
         let identity = &self.model.seen.identity;
         let ours = std::iter::once((&identity.unit_number, self.now));
         let mut bad: Vec<u32> = ours
-            .chain(&self.peers.others)
+            .chain(self.peers.others.iter().filter(|(_, unit)| !unit.leaving))
             .filter(|(_, unit)| !good(unit))
             .map(|(number, _)| *number)
             .collect();
