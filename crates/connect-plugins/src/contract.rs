@@ -182,6 +182,11 @@ pub(crate) fn read(
             .push("class files beside jars are not loaded".to_owned());
     }
     let (classes, has_manifests) = reading.conclude();
+    if classes.is_empty() {
+        reading
+            .warnings
+            .push("no connector or other plugin class was found".to_owned());
+    }
     Ok(Contract {
         classes,
         has_manifests,

@@ -15,7 +15,8 @@ pub enum Fault {
     Url,
     /// The server does not serve the bundle now; it may later, so ask again in a later hook.
     Server,
-    /// The content is no bundle; the client must serve another one (at the same URL or not).
+    /// The content is no bundle. The client must serve another one; it may do so at the same URL,
+    /// so asking again now and then is right.
     Content,
     /// This machine: full disk, no permission, no CA store.
     Machine,

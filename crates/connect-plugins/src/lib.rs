@@ -18,6 +18,29 @@
 //!
 //! A directory appears in the store by one rename and is never changed afterwards.
 //!
+//! # How it is called
+//!
+//! ```no_run
+//! use connect_plugins::{Admitted, FetchOptions, Limits, SafeUrl, fetch, install_tls_provider};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! install_tls_provider();
+//! let url = SafeUrl::parse("http://10.0.0.7:8080/api/v1/plugin")?;
+//! let mut options = FetchOptions::new(
+//!     url,
+//!     "/var/lib/kafka-connect/plugins",
+//!     "/var/lib/kafka-connect/staging",
+//! );
+//! options.limits = Limits::with_max_mib(1024);
+//! match fetch(options).await {
+//!     Ok(Admitted::Stored(stored)) => println!("{}", stored.digest),
+//!     Ok(Admitted::Empty) => println!("the client brings no plugin"),
+//!     Err(error) => println!("{error} ({:?} must act)", error.fault()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where to start reading
 //!
 //! [`fetch()`] is the pass itself; `entry` holds every decision about a single archive entry, as a
@@ -48,5 +71,7 @@ pub use error::{BundleError, Fault, NetworkCause, Stage};
 pub use fetch::{Admitted, FetchOptions, Proxies, Stored, Timeouts, fetch};
 pub use limits::{Limit, Limits};
 pub use safe_url::SafeUrl;
-pub use store::{StoreError, list, load_contract, plugin_path_entry, remove, sweep_staging};
+pub use store::{
+    StoreError, list, load_contract, move_bundle, plugin_path_entry, remove, sweep_staging,
+};
 pub use tls::install_tls_provider;

@@ -28,6 +28,18 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The defaults, with one size for what is served, for what it unpacks to and for each file.
+    #[must_use]
+    pub fn with_max_mib(mib: u64) -> Self {
+        let bytes = mib.saturating_mul(1 << 20);
+        Self {
+            compressed: bytes,
+            unpacked: bytes,
+            file: bytes,
+            ..Self::default()
+        }
+    }
+
     /// Bytes of headers between two tar entries (long names, extended headers). They are held in
     /// memory; real ones are a few KiB.
     pub(crate) const TAR_HEADERS: u64 = 256 << 10;

@@ -95,6 +95,30 @@ pub fn remove(store: &Path, staging: &Path, digest: &Digest) -> Result<(), Store
     }
 }
 
+/// Moves a bundle to another directory of bundles on the same file system, by one rename: off the
+/// plugin path while a worker still has it open, or back. Whichever of the two has it already, the
+/// target has it afterwards and the source has not; that neither has it is an error.
+///
+/// # Errors
+///
+/// There is no such bundle, or the rename failed.
+pub fn move_bundle(
+    from: &Path,
+    to: &Path,
+    staging: &Path,
+    digest: &Digest,
+) -> Result<(), StoreError> {
+    let (source, target) = (from.join(digest.as_str()), to.join(digest.as_str()));
+    make_store_directory(to).map_err(failed("create directory", to))?;
+    match rustix::fs::renameat_with(CWD, &source, CWD, &target, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Both have the same content, by its name.
+        Err(rustix::io::Errno::EXIST) => remove(from, staging, digest),
+        Err(rustix::io::Errno::NOENT) if target.is_dir() => Ok(()),
+        Err(error) => Err(failed("move", source)(error.into())),
+    }
+}
+
 /// Deletes everything in the staging directory: what crashed fetches and removals left. Call it
 /// while none is running. A directory that does not exist is clean.
 ///

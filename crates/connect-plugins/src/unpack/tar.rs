@@ -57,10 +57,8 @@ pub(crate) fn unpack_tar(
         if is_pax_sparse(&mut entry).map_err(|error| broken(gauge, error))? {
             return Err(refused("is a sparse file"));
         }
-        let mode = entry
-            .header()
-            .mode()
-            .map_err(|error| broken(gauge, error))?;
+        // Some packers leave the field blank; ours are the modes on disk anyway.
+        let mode = entry.header().mode().unwrap_or(0);
         let size = entry.size();
         let judged = Entry {
             name: &name,

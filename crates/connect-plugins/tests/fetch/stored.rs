@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use connect_plugins::{Admitted, Digest, Kind, list, load_contract, remove, sweep_staging};
+use connect_plugins::{
+    Admitted, Digest, Kind, list, load_contract, move_bundle, remove, sweep_staging,
+};
 use testkit::Behaviour;
 use testkit::archive::TarBuilder;
 use testkit::archive::plugin::{self, SINK, SOURCE, TRANSFORM, bundle, class_file, jar};
@@ -101,6 +103,29 @@ fn bundles_are_listed_and_removed() {
         remove(&place.store(), &place.staging(), &stored.digest).unwrap();
         place.assert_holds(&[]);
     }
+}
+
+#[test]
+fn a_bundle_is_moved_off_the_plugin_path_and_back() {
+    let place = Place::new();
+    let stored = place.fetch_stored(bundle());
+    let digest = &stored.digest;
+    let (store, staging) = (place.store(), place.staging());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let retired = elsewhere.path().join("retired");
+    let mv = |from, to| move_bundle(from, to, &staging, digest);
+    for _ in 0..2 {
+        mv(&store, &retired).unwrap();
+        assert!(list(&store).unwrap().is_empty());
+        assert_eq!(list(&retired).unwrap().len(), 1);
+    }
+    // Fetched anew in the meantime: one of the two goes.
+    place.fetch_stored(bundle());
+    mv(&retired, &store).unwrap();
+    assert!(list(&retired).unwrap().is_empty());
+    place.assert_holds(&[digest.as_str()]);
+    remove(&store, &staging, digest).unwrap();
+    assert!(mv(&retired, &store).is_err());
 }
 
 #[test]
