@@ -337,7 +337,7 @@ fn execute(
         unit,
         logger: format!("unit.{unit}.{name}"),
         context,
-        host: Host { machine: machine.clone(), agent },
+        host: Host { machine: machine.clone() },
         fault: fault.cloned(),
         calls: Vec::new(),
         child: child.id(),
