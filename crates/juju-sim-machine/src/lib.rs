@@ -19,6 +19,7 @@ pub mod realm;
 mod root;
 pub mod spec;
 mod sys;
+mod units;
 
 pub use machine::{Machine, MachineError, PATH};
 pub use manager::ManagerError;
