@@ -1,6 +1,5 @@
 //! Servers that misbehave.
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use connect_plugins::{Admitted, BundleError, Fault, Proxies, SafeUrl};
@@ -273,7 +272,10 @@ fn a_body_without_end_stops_at_the_limit() {
 #[test]
 fn nobody_there_is_told_from_no_such_name() {
     let place = Place::new();
-    let bound = free_port();
+    // Bound but not listening: the port stays ours, and connections are refused.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = socket.local_addr().unwrap().port();
     let error = run(place.options(&format!("http://127.0.0.1:{bound}/p"))).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -285,12 +287,6 @@ fn nobody_there_is_told_from_no_such_name() {
         "cannot download the plugin from no-such-host.invalid:80: its name does not resolve"
     );
     place.assert_holds(&[]);
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 #[test]
