@@ -1,9 +1,9 @@
 //! Every decision of the Kafka Connect charm, without any IO.
 //!
-//! The charm observes the world into an [`observation::Observation`], asks [`plan::plan`] what
+//! The charm observes the world into an [`observation::Observation`], asks [`plan()`] what
 //! should change, and applies the steps it gets back. This crate knows neither Juju's hook
 //! commands nor the file system, the clock, randomness or the network; its `clippy.toml` keeps it
-//! so. Start reading at [`plan`], then [`observation`].
+//! so. Start reading at [`mod@plan`], then [`observation`].
 
 pub mod check;
 pub mod fingerprint;

@@ -229,7 +229,7 @@ fn remove_unit(world: &mut World, units: &[u32], clients: &[u32], leaving: u32) 
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: cases(48),
+        cases: cases(32),
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -666,3 +666,25 @@ fn units_that_got_different_bundles_agree_in_the_end() {
             .all(|machine| machine.host.bundles.len() == 1)
     );
 }
+
+#[test]
+fn nobody_is_published_before_every_gateway_serves_the_user() {
+    for deaf in 0..2 {
+        let mut world = World::new(2);
+        world.settle();
+        world.units.get_mut(&deaf).unwrap().deaf = true;
+        world.add_client(7, "ui", "NOT-REQUIRED");
+        world.settle();
+        world.assert_sound();
+        assert!(!published(&world, 7));
+        let status = world.hook(deaf, reconcile()).last.status;
+        assert_eq!(
+            (status.state, status.message.as_str()),
+            (State::Maintenance, "gateway is starting")
+        );
+        world.units.get_mut(&deaf).unwrap().deaf = false;
+        world.settle();
+        world.assert_sound();
+        assert!(published(&world, 7));
+    }
+}
