@@ -688,3 +688,51 @@ fn nobody_is_published_before_every_gateway_serves_the_user() {
         assert!(published(&world, 7));
     }
 }
+
+#[test]
+fn what_a_worker_reads_at_its_start_is_used_only_once_juju_has_kept_it() {
+    let mut world = World::new(1);
+    let users = Layout::new("").internal_users();
+    world.hook(0, reconcile());
+    assert!(world.secrets.contains_key("kafka-connect.internal.secret"));
+    assert!(!world.units[&0].files.contains_key(&users));
+    world.hook(0, reconcile());
+    assert!(world.units[&0].files.contains_key(&users));
+}
+
+#[test]
+fn a_first_start_waits_for_the_plugins_on_their_way() {
+    let mut world = World::new(1);
+    world.kafka.clear();
+    world.settle();
+    world.kafka.insert(3, answered_kafka());
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 7));
+    assert_eq!(starts(&world), [1]);
+}
+
+#[test]
+fn a_connector_made_while_a_gateway_still_lets_the_client_in_is_deleted_too() {
+    let mut world = World::new(2);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let late = connector(Some(world.tag(7)));
+    let broken = Hook::RelationBroken {
+        endpoint: "connect-client".to_owned(),
+        id: 7,
+    };
+    world.hook(0, broken.clone());
+    // The other unit has not heard of it, and its gateway serves the user.
+    let other = world.clients.remove(&7).unwrap();
+    world.hook(0, reconcile());
+    world.connectors.insert("late".to_owned(), late);
+    world.clients.insert(7, other);
+    world.hook(1, broken);
+    world.clients.remove(&7);
+    world.settle();
+    world.assert_sound();
+    assert!(world.connectors.is_empty());
+}

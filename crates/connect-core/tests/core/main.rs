@@ -14,6 +14,7 @@
 )]
 
 mod cases;
+mod files;
 mod histories;
 mod lives;
 mod properties;
