@@ -11,6 +11,7 @@
 //! Start reading at [`Machine::start`]; a program that uses this crate calls [`multicall`] first in `main`.
 
 mod boot;
+mod exec;
 pub mod journal;
 pub mod machine;
 mod manager;

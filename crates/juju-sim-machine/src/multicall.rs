@@ -28,6 +28,7 @@ pub fn multicall(argv: &[OsString]) -> Option<i32> {
         machine::LAUNCH_ROLE => Some(boot::launcher()),
         machine::INIT_ROLE => Some(boot::init()),
         machine::ENTER_ROLE => Some(boot::enter(arguments)),
+        crate::exec::ROLE => Some(crate::exec::trampoline::main()),
         _ => None,
     }
 }

@@ -26,24 +26,21 @@ impl CommandLine {
         text: &str,
         expand: &dyn Fn(&str) -> Result<String, Problem>,
     ) -> Result<Vec<Self>, Problem> {
-        let mut lines = Vec::new();
-        // An escaped `\;` is an argument; words() has already taken its backslash away, so look at the raw text.
-        let marked = text.replace(r" \; ", " \u{1} ");
-        for part in marked.split(" ; ") {
-            let part = part.replace('\u{1}', r"\;");
-            lines.push(Self::parse_one(part.trim(), expand)?);
-        }
-        Ok(lines)
+        value::word_groups(text)?
+            .into_iter()
+            .map(|words| Self::of(&words, expand))
+            .collect()
     }
 
-    fn parse_one(
-        text: &str,
+    fn of(
+        words: &[String],
         expand: &dyn Fn(&str) -> Result<String, Problem>,
     ) -> Result<Self, Problem> {
         let mut line = Self::default();
         let mut named = false;
-        let mut rest = text;
-        while let Some(prefix) = rest.chars().next() {
+        let mut words = words.iter().map(String::as_str);
+        let mut program = words.next().unwrap_or_default();
+        while let Some(prefix) = program.chars().next() {
             match prefix {
                 '@' => named = true,
                 '-' => line.ignore_failure = true,
@@ -51,20 +48,19 @@ impl CommandLine {
                 ':' => line.literal = true,
                 _ => break,
             }
-            rest = rest.get(1..).unwrap_or_default();
+            program = program.get(1..).unwrap_or_default();
         }
-        let words: Result<Vec<_>, _> = value::words(rest)?
-            .iter()
-            .map(|word| expand(word))
-            .collect();
-        let mut words = words?.into_iter();
-        line.program = words
-            .next()
-            .ok_or_else(|| Problem::Malformed(text.to_owned(), "a command line"))?;
+        if program.is_empty() {
+            return Err(Problem::Malformed(
+                String::new(),
+                "the program of a command line",
+            ));
+        }
+        line.program = expand(program)?;
         if named {
-            line.argument_zero = words.next();
+            line.argument_zero = words.next().map(expand).transpose()?;
         }
-        line.arguments = words.collect();
+        line.arguments = words.map(expand).collect::<Result<_, _>>()?;
         Ok(line)
     }
 }
@@ -536,14 +532,11 @@ mod tests {
 
     #[test]
     fn command_prefixes_and_separators_are_understood() {
-        let lines =
-            CommandLine::parse(r#"-@/bin/sh shell -c "a ; b" ; +/bin/true \; x"#, &verbatim);
-        // A `;` inside quotes is split here too, which makes this an error instead of a wrong command.
-        assert!(lines.is_err());
-        let lines =
-            CommandLine::parse(r"-@/bin/sh shell -c x ; +/bin/true \; y", &verbatim).unwrap();
+        let text = r#"-@/bin/sh shell -c "a ; b" ; +/bin/true \; y"#;
+        let lines = CommandLine::parse(text, &verbatim).unwrap();
         assert_eq!(lines[0].argument_zero.as_deref(), Some("shell"));
         assert!(lines[0].ignore_failure && !lines[0].privileged);
+        assert_eq!(lines[0].arguments, ["-c", "a ; b"]);
         assert!(lines[1].privileged);
         assert_eq!(lines[1].arguments, [";", "y"]);
     }

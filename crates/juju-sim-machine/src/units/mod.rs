@@ -12,8 +12,8 @@ pub(crate) mod value;
 
 pub(crate) use conditions::Condition;
 pub(crate) use exec::{
-    CommandLine, DirectoryKind, ExecConfig, ManagedDirectory, Output, Preserve, ProtectHome,
-    ProtectSystem,
+    CommandLine, DirectoryKind, ExecConfig, LAST_CAPABILITY, ManagedDirectory, Output, Preserve,
+    ProtectHome, ProtectSystem,
 };
 pub(crate) use loader::{Found, Loader, UNIT_DIRECTORIES};
 pub(crate) use service::{

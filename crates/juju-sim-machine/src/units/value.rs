@@ -100,25 +100,47 @@ pub(crate) fn path(text: &str) -> Result<String, Problem> {
 
 /// Words separated by blanks; quotes group, a backslash escapes as in C.
 pub(crate) fn words(text: &str) -> Result<Vec<String>, Problem> {
+    Ok(tokens(text)?.into_iter().map(|(word, _)| word).collect())
+}
+
+/// Words in groups that a lone `;` separates, if it is neither quoted nor escaped.
+pub(crate) fn word_groups(text: &str) -> Result<Vec<Vec<String>>, Problem> {
+    let mut groups = vec![Vec::new()];
+    for (word, plain) in tokens(text)? {
+        if plain && word == ";" {
+            groups.push(Vec::new());
+        } else if let Some(group) = groups.last_mut() {
+            group.push(word);
+        }
+    }
+    groups.retain(|group| !group.is_empty());
+    Ok(groups)
+}
+
+/// Words, and whether each was written without quotes and escapes.
+fn tokens(text: &str) -> Result<Vec<(String, bool)>, Problem> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<(String, bool)> = None;
     let mut quote: Option<char> = None;
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {
+        if c.is_whitespace() && quote.is_none() {
+            words.extend(word.take());
+            continue;
+        }
+        let (current, plain) = word.get_or_insert_with(|| (String::new(), true));
         match (c, quote) {
             ('\\', _) => {
+                *plain = false;
                 let escaped = escape(&mut characters).ok_or_else(|| malformed(text, "words"))?;
-                word.get_or_insert_default().push_str(&escaped);
+                current.push_str(&escaped);
             }
             (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) if word.as_ref().is_none_or(String::is_empty) => {
+            ('"' | '\'', None) => {
+                *plain = false;
                 quote = Some(c);
-                word.get_or_insert_default();
             }
-            // `KEY="a b"`: systemd unquotes in the middle of a word as well.
-            ('"' | '\'', None) => quote = Some(c),
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
+            (c, _) => current.push(c),
         }
     }
     if quote.is_some() {
