@@ -151,6 +151,15 @@ impl Api {
         self.call(&Method::GET, &["connectors", name, "status"], None)
     }
 
+    /// The configuration of a connector: a JSON object, or 404.
+    ///
+    /// # Errors
+    ///
+    /// Nobody answered.
+    pub fn config(&self, name: &str) -> Result<Reply, NoAnswer> {
+        self.call(&Method::GET, &["connectors", name, "config"], None)
+    }
+
     /// The tasks of a connector.
     ///
     /// # Errors
