@@ -4,12 +4,12 @@
 # nothing changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
-die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+. scripts/lib.sh
 
 KAFKA=4.1.2
-OUT=target/kafka
+OUT=$TARGET/kafka
+# Pinned, so that every Maven resolves alike.
+COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
 packages() {
     local wanted=()
@@ -17,15 +17,17 @@ packages() {
     need cc build-essential
     need make make
     need mvn maven
-    need python3 python3
+    need git git
+    need curl curl
     need ip iproute2
     need unshare util-linux
     need ps procps
-    need curl curl
-    need setpriv util-linux
+    need useradd passwd
     need update-ca-certificates ca-certificates
-    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
-    java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])' || wanted+=(openjdk-17-jre-headless)
+    # The distribution's own Python: the charms under test find no other on a machine.
+    /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3 python3-venv)
+    # Likewise its own Java; any other than the one at this path is not seen by the services.
+    /usr/bin/java -version 2>&1 | grep -qE 'version "(1[7-9]|[2-9][0-9])' || wanted+=(openjdk-17-jre-headless)
     [ ${#wanted[@]} -eq 0 ] && return
     [ "$(id -u)" = 0 ] || die "these packages are missing and only root can install them: ${wanted[*]}"
     command -v apt-get >/dev/null || die "these packages are missing and this is not Debian or Ubuntu: ${wanted[*]}"
@@ -36,14 +38,12 @@ packages() {
 }
 
 toolchain() {
-    if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
-        die "cargo is installed but not on PATH: run  . \"\$HOME/.cargo/env\"  and try again"
-    fi
+    export PATH=$HOME/.cargo/bin:$PATH
     command -v cargo >/dev/null 2>&1 && return
-    say "no Rust toolchain: fetching one with rustup"
-    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal -c clippy -c rustfmt \
-        || die "cannot fetch a Rust toolchain; install one (https://rustup.rs) and try again"
-    die "a Rust toolchain was installed: run  . \"\$HOME/.cargo/env\"  and try again"
+    say "there is no cargo: fetching a Rust toolchain with rustup (https://rustup.rs)"
+    curl --proto '=https' --tlsv1.2 -sSf --retry 3 https://sh.rustup.rs \
+        | sh -s -- -y --no-modify-path --profile minimal -c clippy -c rustfmt \
+        || die "cannot fetch a Rust toolchain; install one as https://rustup.rs says and try again"
 }
 
 # jars NAME: the runtime jars of kafka/NAME/pom.xml in $OUT/NAME/libs, unless they are there already.
@@ -52,19 +52,28 @@ jars() {
     sum=$(sha256sum <"$pom")
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
     say "fetching the jars of $name (Kafka $KAFKA) through Maven"
-    rm -rf "${OUT:?}/$name"
-    mkdir -p "$OUT/$name"
-    local log=$OUT/$name.log
-    mvn -B -ntp -f "$pom" dependency:copy-dependencies -DincludeScope=runtime \
-        -DoutputDirectory="$PWD/$OUT/$name/libs" >"$log" 2>&1 &
-    local maven=$!
-    while kill -0 $maven 2>/dev/null; do
-        sleep 2
-        printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' 2>/dev/null | wc -l)" \
-            "$(du -sh "$OUT/$name/libs" 2>/dev/null | cut -f1)"
+    local log=$OUT/$name.log attempt
+    for attempt in 1 2 3; do
+        rm -rf "${OUT:?}/$name"
+        mkdir -p "$OUT/$name"
+        # Maven checks each file against the checksum beside it; strictly, so that a bad one fails.
+        mvn -B -C -f "$pom" "$COPY" -DincludeScope=runtime \
+            -DoutputDirectory="$(realpath "$OUT/$name")/libs" >"$log" 2>&1 &
+        local maven=$! ticks=0
+        while kill -0 $maven 2>/dev/null; do
+            sleep 0.5
+            ticks=$((ticks + 1))
+            [ $((ticks % 10)) -eq 0 ] && printf '    %s files fetched\n' "$(grep -c '^Downloaded from' "$log")"
+        done
+        if wait $maven; then
+            printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' | wc -l)" "$(du -sh "$OUT/$name/libs" | cut -f1)"
+            echo "$sum" >"$stamp"
+            return
+        fi
+        [ "$attempt" = 3 ] || say "Maven failed; trying again (its log is $log)"
     done
-    wait $maven || { tail -n 20 "$log" >&2; die "Maven failed; its log is $log"; }
-    echo "$sum" >"$stamp"
+    tail -n 20 "$log" >&2
+    die "Maven failed three times; its log is $log"
 }
 
 # archive FILE DIRECTORY NAME: FILE holds DIRECTORY's content below NAME/; the same bytes each time.
@@ -72,7 +81,7 @@ archive() {
     local file=$OUT/$1 directory=$OUT/$2 name=$3
     [ "$file" -nt "$directory/../stamp" ] && return
     say "making $file"
-    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' \
+    tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode='u=rwX,go=rX' \
         -C "$directory" --transform "s,^\.,$name," -cf - . | gzip -n -1 >"$file.new"
     mv "$file.new" "$file"
 }
