@@ -263,6 +263,27 @@ fn connectors_stay_when_the_operator_says_so() {
 }
 
 #[test]
+fn connectors_stay_while_it_is_unclear_whether_they_should() {
+    let mut world = World::new(1);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .connectors
+        .insert("mine".to_owned(), connector(Some(world.tag(7))));
+    let option = "keep-connectors".to_owned();
+    world
+        .config
+        .insert(option.clone(), ConfigValue::Text("perhaps".to_owned()));
+    world.remove_client(7);
+    world.settle();
+    assert!(world.connectors.contains_key("mine"));
+    world.config.insert(option, ConfigValue::Boolean(false));
+    world.settle();
+    world.assert_sound();
+    assert!(world.connectors.is_empty());
+}
+
+#[test]
 fn connectors_stay_when_our_own_application_goes() {
     let mut world = World::new(1);
     world.add_client(7, "mysql", "NOT-REQUIRED");

@@ -2,6 +2,7 @@
 
 use super::Leader;
 use crate::limits;
+use crate::model::config::ConfigProblem;
 use crate::model::peer::Tombstone;
 use crate::observation::{Reading, RelationId};
 use crate::plan::users::owner_tag;
@@ -33,6 +34,11 @@ impl Leader<'_> {
     }
 
     pub(super) fn tombstones(&mut self) {
+        let unclear = |problem: &ConfigProblem| problem.option == "keep-connectors";
+        if self.model.config_problems.iter().any(unclear) {
+            // Nothing is deleted while nobody can say whether it should be.
+            return;
+        }
         if self.model.config.keep_connectors {
             self.lead.application.tombstones.clear();
             return;
