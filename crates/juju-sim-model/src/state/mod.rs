@@ -23,7 +23,7 @@ pub use ports::{PortRange, Protocol};
 pub use relation::{Bag, Endpoint, Relation, Role, Scope};
 pub use secret::{
     Consumer, Content, Grant, RotatePolicy, Secret, SecretOwner, SecretRevision, is_secret_id,
-    secret_id,
+    secret_id, secret_prefix,
 };
 pub use unit::{
     BindAddress, Interface, MemberView, Network, RelationView, Status, StatusRow, StorageInstance,
@@ -73,6 +73,37 @@ pub struct Model {
     /// The time, in milliseconds since the Unix epoch. Whoever drives the model sets it.
     #[serde(default)]
     pub now_ms: u64,
+    /// Begins every secret id; absent means a fingerprint of the model's UUID.
+    #[serde(default)]
+    pub secret_prefix: Option<[u8; 9]>,
+    /// What `credential-get` tells a trusted application.
+    #[serde(default)]
+    pub cloud: Cloud,
+}
+
+/// A cloud and its credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "Juju's own names")]
+pub struct Cloud {
+    pub kind: String,
+    pub name: String,
+    pub region: String,
+    pub endpoint: String,
+    pub auth_type: String,
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        Self {
+            kind: "lxd".to_owned(),
+            name: "localhost".to_owned(),
+            region: "default".to_owned(),
+            endpoint: "https://10.0.0.1:8443".to_owned(),
+            auth_type: "certificate".to_owned(),
+            attributes: BTreeMap::new(),
+        }
+    }
 }
 
 /// The next free number of each kind.
@@ -230,9 +261,12 @@ impl Model {
 
     /// Reserves a secret id: unique in this model, and of the form Juju accepts.
     pub fn reserve_secret_id(&mut self) -> String {
+        let prefix = self
+            .secret_prefix
+            .unwrap_or_else(|| secret_prefix(&self.uuid));
         loop {
-            let id = secret_id(&self.uuid, self.counters.secret);
             self.counters.secret += 1;
+            let id = secret_id(prefix, self.counters.secret);
             if !self.secrets.contains_key(&id) {
                 return id;
             }

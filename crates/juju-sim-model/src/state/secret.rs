@@ -66,7 +66,7 @@ impl RotatePolicy {
             .map_or("never", |(word, _)| *word)
     }
 
-    /// Days until the next rotation, none for `never`; a month counts 30 and a quarter 90.
+    /// Hours until the next rotation, none for `never`; a month counts 30 days and a quarter 90.
     #[must_use]
     pub fn hours(self) -> Option<u64> {
         match self {
@@ -206,20 +206,42 @@ pub fn is_secret_id(text: &str) -> bool {
         && matches!(text.as_bytes().last(), Some(b'0' | b'g'))
 }
 
-/// The id of the `number`th secret of a model: unique, and of the right form.
+/// An id in the form of the controller's: nine bytes that tell controllers apart and a counter, in
+/// base 32.
 #[must_use]
-pub fn secret_id(model_uuid: &str, number: u32) -> String {
-    // A short fingerprint of the model in front keeps ids of two models apart.
-    let seed = model_uuid
+pub fn secret_id(prefix: [u8; 9], number: u32) -> String {
+    let mut bits = prefix
+        .iter()
+        .fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    bits = (bits << 24 | u128::from(number & 0xff_ffff)) << 4;
+    let digit = |at: u32| char::from_digit(((bits >> (5 * at)) & 31) as u32, 32).unwrap_or('0');
+    (0..20).rev().map(digit).collect()
+}
+
+/// The prefix of a model's secret ids: a fingerprint of its UUID.
+#[must_use]
+pub fn secret_prefix(model_uuid: &str) -> [u8; 9] {
+    let hash = model_uuid
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    let digit = |value: u64| char::from_digit((value % 32) as u32, 32).unwrap_or('0');
-    let head: String = (0..8).map(|i| digit(seed >> (5 * i))).collect();
-    let tail: String = (0..7)
-        .rev()
-        .map(|i| digit(u64::from(number) >> (5 * i)))
-        .collect();
-    format!("d{head}000{tail}g")
+    let mut prefix = [0x66; 9];
+    prefix[1..].copy_from_slice(&hash.to_be_bytes());
+    prefix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_distinct_and_of_the_form_that_is_accepted() {
+        let prefix = secret_prefix("5a4c3b2a-1111-4222-8333-444455556666");
+        let ids: std::collections::BTreeSet<String> =
+            (0..100).map(|number| secret_id(prefix, number)).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| is_secret_id(id)));
+        assert!(!is_secret_id("d0000000000000000035"));
+    }
 }
