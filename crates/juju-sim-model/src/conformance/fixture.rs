@@ -123,6 +123,7 @@ pub(super) struct Storage {
 }
 
 #[derive(Clone, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as recorded")]
 pub(super) struct Status {
     #[serde(default)]
     pub(super) status: String,
@@ -145,6 +146,7 @@ pub(super) struct Network {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as recorded")]
 pub(super) struct Interface {
     #[serde(default)]
     pub(super) mac: String,

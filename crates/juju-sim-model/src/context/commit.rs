@@ -121,7 +121,7 @@ impl HookContext {
         let action = self.take_action();
         let applied = if model.major() < 4 {
             self.commit_secrets(model, &mut commit.secrets)
-                .and_then(|()| self.transaction(model, |context, model| context.rest(model)))
+                .and_then(|()| self.transaction(model, Self::rest))
         } else {
             let mut secrets = Vec::new();
             let applied = self.transaction(model, |context, model| {

@@ -69,10 +69,8 @@ impl HookContext {
         done: &mut Vec<SecretChange>,
     ) -> Result<(), String> {
         let mut note = |id: &str, event| {
-            done.push(SecretChange {
-                id: id.to_owned(),
-                event,
-            })
+            let id = id.to_owned();
+            done.push(SecretChange { id, event });
         };
         for (id, create) in &self.secrets.creates {
             let event = create_secret(model, &self.unit, id, &create.owner, &create.update)

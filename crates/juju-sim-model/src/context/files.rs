@@ -21,13 +21,14 @@ pub fn os_error(error: &std::io::Error) -> String {
     use std::io::ErrorKind;
     let said = error.to_string();
     let said = said.split(" (os error").next().unwrap_or_default();
-    match error.kind() {
-        ErrorKind::NotFound => "no such file or directory".to_owned(),
-        ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        ErrorKind::IsADirectory => "is a directory".to_owned(),
-        ErrorKind::NotADirectory => "not a directory".to_owned(),
-        _ => said.to_lowercase(),
-    }
+    let known = [
+        (ErrorKind::NotFound, "no such file or directory"),
+        (ErrorKind::PermissionDenied, "permission denied"),
+        (ErrorKind::IsADirectory, "is a directory"),
+        (ErrorKind::NotADirectory, "not a directory"),
+    ];
+    let known = known.into_iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| said.to_lowercase(), |(_, text)| text.to_owned())
 }
 
 /// Where a path leads from a directory.

@@ -37,10 +37,10 @@ impl Update {
 
     /// Lays a later update over this one. Content replaces content whole.
     fn merge(&mut self, later: Self) {
-        self.label = later.label.or(self.label.take());
-        self.description = later.description.or(self.description.take());
+        self.label = later.label.or_else(|| self.label.take());
+        self.description = later.description.or_else(|| self.description.take());
         self.rotate = later.rotate.or(self.rotate);
-        self.expire = later.expire.or(self.expire.take());
+        self.expire = later.expire.or_else(|| self.expire.take());
         if !later.content.0.is_empty() {
             self.content = later.content;
         }
@@ -56,10 +56,8 @@ pub(crate) fn checksum(content: &Content) -> String {
             hash.update(part);
         }
     }
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| char::from_digit(half.into(), 16));
+    hash.finalize().iter().flat_map(digits).flatten().collect()
 }
 
 /// A secret to be added.

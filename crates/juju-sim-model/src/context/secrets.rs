@@ -91,7 +91,7 @@ fn bad_escape(text: &str) -> Option<&str> {
                 .is_some_and(u8::is_ascii_hexdigit)
         };
         let end = (at + 3).min(text.len());
-        (!hex(1) || !hex(2)).then(|| text.get(at..end).unwrap_or(&text[at..]))
+        (!hex(1) || !hex(2)).then(|| text.get(at..end).unwrap_or("%"))
     })
 }
 
@@ -160,7 +160,7 @@ impl Metadata {
             self.description.clone_from(description);
         }
         self.rotation = update.rotate.or(self.rotation);
-        self.expiry = update.expire.clone().or(self.expiry.take());
+        self.expiry = update.expire.clone().or_else(|| self.expiry.take());
     }
 }
 

@@ -58,10 +58,10 @@ pub(crate) fn yaml(value: f64) -> String {
     }
     let (digits, exponent) = shortest(value);
     // `%g` decides by a precision of six when it prints the shortest digits.
-    let text = if exponent < -4 || exponent >= 6 {
-        scientific(&digits, exponent, 2)
-    } else {
+    let text = if (-4..6).contains(&exponent) {
         plain(&digits, exponent)
+    } else {
+        scientific(&digits, exponent, 2)
     };
     signed(value, &text)
 }

@@ -35,10 +35,10 @@ pub(crate) enum Value {
     Time(String),
     /// `[]string`; `None` is the nil slice.
     Strings(Option<Vec<String>>),
-    List(Vec<Value>),
-    Map(BTreeMap<String, Value>),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
     /// A struct: fields in their order.
-    Struct(Vec<(&'static str, Value)>),
+    Struct(Vec<(&'static str, Self)>),
 }
 
 impl Value {

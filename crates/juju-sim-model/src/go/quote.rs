@@ -1,5 +1,7 @@
 //! Go's `%q` and `strconv`.
 
+use std::fmt::Write as _;
+
 /// A string in Go's double quotes.
 pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
@@ -16,11 +18,15 @@ pub(crate) fn quote(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
             c if printable(c) => out.push(c),
-            c => out.push_str(&match u32::from(c) {
-                code @ 0..=0x7f => format!("\\x{code:02x}"),
-                code @ 0x80..=0xffff => format!("\\u{code:04x}"),
-                code => format!("\\U{code:08x}"),
-            }),
+            c => {
+                let code = u32::from(c);
+                let written = match code {
+                    0..=0x7f => write!(out, "\\x{code:02x}"),
+                    0x80..=0xffff => write!(out, "\\u{code:04x}"),
+                    _ => write!(out, "\\U{code:08x}"),
+                };
+                written.expect("a string takes any text");
+            }
         }
     }
     out.push('"');

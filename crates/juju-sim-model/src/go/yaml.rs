@@ -253,6 +253,10 @@ impl Emitter {
 }
 
 /// What an emitter finds out about a scalar before it chooses a style.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what libyaml finds out, by its names"
+)]
 struct Shape {
     multiline: bool,
     plain: bool,

@@ -27,7 +27,7 @@ pub(crate) fn string_map(text: &str, whole: &str) -> Result<BTreeMap<String, Str
         let error = match (Whole {
             seen: &seen,
             passed: &passed,
-            whole,
+            kind: whole,
         })
         .deserialize(document)
         {
@@ -92,7 +92,7 @@ struct Whole<'a> {
     seen: &'a Cell<usize>,
     /// Those that are no strings, as earlier passes found out.
     passed: &'a BTreeSet<usize>,
-    whole: &'a str,
+    kind: &'a str,
 }
 
 impl<'de> DeserializeSeed<'de> for Whole<'_> {
@@ -108,7 +108,7 @@ impl<'de> DeserializeSeed<'de> for Whole<'_> {
 
 impl Whole<'_> {
     fn wrong<E: serde::de::Error>(self, what: &str) -> Result<BTreeMap<String, String>, E> {
-        Err(E::custom(format!("{MARK}{what} into {}{MARK}", self.whole)))
+        Err(E::custom(format!("{MARK}{what} into {}{MARK}", self.kind)))
     }
 }
 

@@ -154,7 +154,9 @@ impl<'a> Call<'a> {
     }
 
     fn error(&mut self, text: &str, code: i32) -> i32 {
-        self.stderr.push_str(&format!("ERROR {text}\n"));
+        self.stderr.push_str("ERROR ");
+        self.stderr.push_str(text);
+        self.stderr.push('\n');
         code
     }
 }
@@ -182,7 +184,14 @@ fn smart(value: &Value) -> String {
         Value::Strings(texts) => texts.as_deref().unwrap_or_default().join("\n"),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        other => return yaml_text(other),
+        Value::Null
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Binary(_)
+        | Value::Time(_)
+        | Value::List(_)
+        | Value::Map(_)
+        | Value::Struct(_) => return yaml_text(value),
     };
     if text.is_empty() {
         text

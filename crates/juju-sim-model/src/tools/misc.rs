@@ -24,15 +24,12 @@ pub(super) fn juju_log(call: &mut Call<'_>) -> Result<(), Stop> {
     if options.has("debug") {
         level = LogLevel::Debug;
     } else if !word.is_empty() {
-        match LogLevel::parse(word) {
-            Some(known) => level = known,
-            None => {
-                let message = format!("Specified log level of {} is not valid", quote(word));
-                call.context.event(Event::Log {
-                    level: LogLevel::Warning,
-                    message,
-                });
-            }
+        if let Some(known) = LogLevel::parse(word) {
+            level = known;
+        } else {
+            let message = format!("Specified log level of {} is not valid", quote(word));
+            let level = LogLevel::Warning;
+            call.context.event(Event::Log { level, message });
         }
     }
     let prefix = match options.relation {

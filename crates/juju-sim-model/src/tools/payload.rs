@@ -21,7 +21,7 @@ struct Payload {
     kind: String,
 }
 
-fn needed<'a, const N: usize>(args: &'a [String]) -> Result<[&'a String; N], Stop> {
+fn needed<const N: usize>(args: &[String]) -> Result<[&String; N], Stop> {
     let missing = || Stop::Usage("missing required arguments".to_owned());
     let needed = args.get(..N).ok_or_else(missing)?;
     let needed: Vec<&String> = needed.iter().collect();
