@@ -1,3 +1,130 @@
-//! The gateway daemon.
+//! `kafka-connect-gateway run|check|status --settings FILE`.
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use connect_core::gateway::State;
+use connect_gateway::door::Inherited;
+use connect_gateway::service::chain;
+use connect_gateway::{files, install_tls_provider, service};
+use listenfd::ListenFd;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The daemon that owns Kafka Connect's REST port.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves until it is told to end.
+    Run {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
+    /// Checks the settings and users files without serving them.
+    Check {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
+    /// Shows what a running gateway serves.
+    Status {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    // First: it takes the descriptors out of the environment, before any thread may look at it.
+    let listeners = inherited(&mut ListenFd::from_env());
+    install_tls_provider();
+    let outcome = match Arguments::parse().command {
+        Command::Run { settings } => run(&settings, listeners),
+        Command::Check { settings } => check(&settings),
+        Command::Status { settings } => status(&settings),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("kafka-connect-gateway: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn inherited(passed: &mut ListenFd) -> Vec<std::net::TcpListener> {
+    (0..passed.len())
+        .filter_map(|index| passed.take_tcp_listener(index).ok().flatten())
+        .collect()
+}
+
+fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Result<(), String> {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(std::io::stderr)
+        .with_current_span(false)
+        .with_span_list(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())
+            .map_err(|error| format!("cannot listen for SIGTERM: {error}"))?;
+        let listeners = Inherited::new(listeners)
+            .map_err(|error| format!("cannot use the sockets handed over: {error}"))?;
+        let ready = || {
+            // Not started by systemd, or not as a notifying service: nobody to tell.
+            drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
+        };
+        let stop = async move { drop(terminate.recv().await) };
+        service::run(settings, listeners, ready, stop)
+            .await
+            .map_err(|error| chain(&error))
+    })
+}
+
+fn check(settings: &std::path::Path) -> Result<(), String> {
+    let (read, _) = files::read_settings(settings).map_err(|error| chain(&error))?;
+    let users = files::read_users(read.users_file.as_ref()).map_err(|error| chain(&error))?;
+    if let Some(door) = &read.peer_door {
+        connect_gateway::tls::load(door).map_err(|error| chain(&error))?;
+    }
+    println!(
+        "{} and its {} users are fine",
+        settings.display(),
+        users.len()
+    );
+    Ok(())
+}
+
+fn status(settings: &std::path::Path) -> Result<(), String> {
+    let (read, generation) = files::read_settings(settings).map_err(|error| chain(&error))?;
+    let text = std::fs::read(&read.state_file)
+        .map_err(|error| format!("cannot read {}: {error}", read.state_file))?;
+    let state: State = serde_json::from_slice(&text)
+        .map_err(|error| format!("cannot understand {}: {error}", read.state_file))?;
+    let yes = |yes: bool| if yes { "yes" } else { "no" };
+    println!("client door open    {}", yes(state.client_door));
+    println!("peer door open      {}", yes(state.peer_door));
+    println!("worker healthy      {}", yes(state.worker_healthy));
+    println!("users generation    {}", state.users_generation);
+    println!(
+        "settings in force   {}",
+        yes(state.settings_generation == generation)
+    );
+    println!(
+        "fault               {}",
+        state.fault.as_deref().unwrap_or("none")
+    );
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! What every request looks at: the users, the worker with its peers, and whether it is ready.
+//!
+//! Each part is replaced as a whole while requests run; a request sees one consistent value of it.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use connect_core::gateway::Settings;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_rustls::TlsConnector;
+
+use crate::backoff::Backoff;
+use crate::limits;
+use crate::upstream::Upstream;
+use crate::users::{Internal, UserTable};
+
+/// What `/health` of our worker said last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Health {
+    /// 200 since its last start.
+    Ready,
+    /// No answer, or another one.
+    NotReady,
+    /// It does not know the internal credential.
+    Refused,
+}
+
+/// Another unit's gateway.
+pub struct Peer {
+    /// The unit, for logs.
+    pub unit: String,
+    /// Its peer door.
+    pub upstream: Upstream,
+    avoid_until: Mutex<Option<Instant>>,
+}
+
+impl Peer {
+    /// Leaves the peer alone for a while.
+    pub fn avoid(&self, time: Duration) {
+        let mut until = self
+            .avoid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + time);
+    }
+
+    fn avoided(&self) -> bool {
+        let until = self
+            .avoid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
+/// Where requests go, as the settings say.
+pub struct Backend {
+    /// Our own worker.
+    pub worker: Upstream,
+    /// The credential that it and the peers know.
+    pub internal: Internal,
+    /// The other units, if the peer door's CA is known.
+    pub peers: Vec<Peer>,
+    /// Source addresses of the peer door.
+    pub allowed: Vec<IpAddr>,
+    /// How long one request is retried.
+    pub retry_limit: Duration,
+}
+
+impl Backend {
+    /// Prepares what the settings describe; `None` if the internal credential cannot be sent.
+    #[must_use]
+    pub fn new(settings: &Settings, connector: Option<&TlsConnector>) -> Option<Self> {
+        let peers = connector.into_iter().flat_map(|connector| {
+            settings.peers.iter().map(|peer| Peer {
+                unit: peer.unit.clone(),
+                upstream: Upstream::tls(peer.address, connector.clone()),
+                avoid_until: Mutex::default(),
+            })
+        });
+        let allowed = settings.peer_door.iter().flat_map(|door| &door.allowed);
+        Some(Self {
+            worker: Upstream::plain(settings.worker.address),
+            internal: Internal::new(&settings.worker.internal)?,
+            peers: peers.collect(),
+            allowed: allowed.map(IpAddr::to_canonical).collect(),
+            retry_limit: Duration::from_millis(settings.retry_limit_ms),
+        })
+    }
+
+    /// A peer that has not failed lately.
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peers.iter().find(|peer| !peer.avoided())
+    }
+}
+
+/// Shared by all requests.
+pub struct Core {
+    backend: watch::Sender<Arc<Backend>>,
+    users: watch::Sender<Arc<UserTable>>,
+    health: watch::Sender<(Health, u64)>,
+    /// Wakes whoever polls the worker's `/health`.
+    pub check_health: Notify,
+    /// Failed logins.
+    pub backoff: Backoff,
+    /// Places for large bodies held in memory.
+    pub large_bodies: Semaphore,
+}
+
+impl Core {
+    /// Nobody may come in yet and the worker is not ready.
+    #[must_use]
+    pub fn new(backend: Backend) -> Self {
+        Self {
+            backend: watch::Sender::new(Arc::new(backend)),
+            users: watch::Sender::new(Arc::default()),
+            health: watch::Sender::new((Health::NotReady, 0)),
+            check_health: Notify::new(),
+            backoff: Backoff::default(),
+            large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),
+        }
+    }
+
+    /// Where requests go now.
+    #[must_use]
+    pub fn backend(&self) -> Arc<Backend> {
+        Arc::clone(&self.backend.borrow())
+    }
+
+    /// Sends requests somewhere else from now on. Another worker has to prove that it is ready.
+    pub fn set_backend(&self, backend: Backend) {
+        let moved = self.backend.borrow().worker.address() != backend.worker.address();
+        self.backend.send_replace(Arc::new(backend));
+        if moved {
+            self.not_ready();
+        }
+        self.check_health.notify_one();
+    }
+
+    /// Who may come in now.
+    #[must_use]
+    pub fn users(&self) -> Arc<UserTable> {
+        Arc::clone(&self.users.borrow())
+    }
+
+    /// Lets these users in, and nobody else, from now on.
+    pub fn set_users(&self, users: UserTable) {
+        self.users.send_replace(Arc::new(users));
+    }
+
+    /// What `/health` said last.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health.borrow().0
+    }
+
+    /// Follows [`Core::health`].
+    #[must_use]
+    pub fn watch_health(&self) -> watch::Receiver<(Health, u64)> {
+        self.health.subscribe()
+    }
+
+    /// The worker was seen not serving: it counts again only after a `/health` asked from now on.
+    pub fn not_ready(&self) {
+        self.health.send_modify(|(health, epoch)| {
+            *health = Health::NotReady;
+            *epoch += 1;
+        });
+        self.check_health.notify_one();
+    }
+
+    /// How often the worker was seen not serving; for [`Core::set_health`].
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.health.borrow().1
+    }
+
+    /// Records an answer to a `/health` that was asked in `epoch`; an outdated one is dropped.
+    pub fn set_health(&self, found: Health, epoch: u64) {
+        self.health.send_if_modified(|(health, now)| {
+            let changed = *now == epoch && *health != found;
+            if changed {
+                *health = found;
+            }
+            changed
+        });
+    }
+}

@@ -1,0 +1,113 @@
+//! Every number the gateway lives by, with its unit and its reason.
+
+use std::time::Duration;
+
+/// How often the files are looked at. Half of the promised second, halved again for a slow moment.
+pub const FILE_POLL: Duration = Duration::from_millis(250);
+
+/// How often a worker that is not ready is asked for `/health`.
+pub const HEALTH_POLL_DOWN: Duration = Duration::from_millis(200);
+
+/// How often a ready worker is asked for `/health`. A restart of a JVM takes longer than this.
+pub const HEALTH_POLL_UP: Duration = Duration::from_secs(1);
+
+/// Longest wait for `/health`: the worker itself decides within 10 s.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// Pause between two tries of one request.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a request of a peer's worker waits for our worker. The peer's gateway has patience of
+/// its own, so holding longer would only hide the failure from it.
+pub const FORWARD_HOLD: Duration = Duration::from_secs(3);
+
+/// Longest wait for a TCP connection and, to a peer, the TLS handshake.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest wait for the first byte of an answer. The worker gives up by itself after 90 s, and a
+/// forwarded request may wait for two workers' scheduling on top.
+pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// Longest silence inside a body, in either direction.
+pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest time for the whole of one body, in either direction.
+pub const BODY_WHOLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Longest wait for a complete request head, idle keep-alive time included.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest wait for a TLS handshake on the peer door.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest time that a socket may refuse to take our bytes.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
+
+/// Largest request head in bytes; hyper answers 431 beyond it.
+pub const HEAD_BYTES: usize = 32 * 1024;
+
+/// Most header fields in one request; hyper answers 431 beyond it.
+pub const HEADER_FIELDS: usize = 100;
+
+/// Largest body that carries a connector's configuration, in bytes; 413 beyond it. A connector's
+/// record in the config topic has the same default limit.
+pub const CONFIG_BODY_BYTES: usize = 1024 * 1024;
+
+/// Bodies up to this many bytes are held, so that their request can be sent again; larger ones
+/// stream and are sent once.
+pub const HELD_BODY_BYTES: usize = 64 * 1024;
+
+/// Largest body that streams, in bytes; 413 beyond it. Offsets and task configurations are the
+/// largest legitimate ones.
+pub const STREAM_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most large bodies held at once: bounds memory at about 32 MiB.
+pub const LARGE_BODIES_AT_ONCE: usize = 32;
+
+/// Largest answer that is read whole to judge it, in bytes.
+pub const JUDGED_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most connections of one door.
+pub const CONNECTIONS: usize = 1024;
+
+/// Most connections of one door from one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 256;
+
+/// Most idle connections kept to one worker or peer.
+pub const IDLE_UPSTREAM: usize = 32;
+
+/// Idle connections to a worker are dropped well before the worker drops them (30 s).
+pub const IDLE_UPSTREAM_AGE: Duration = Duration::from_secs(10);
+
+/// How long a peer that could not be reached is left alone.
+pub const PEER_COOLDOWN: Duration = Duration::from_secs(3);
+
+/// How long a peer that said it is not ready is left alone.
+pub const PEER_NOT_READY: Duration = Duration::from_millis(500);
+
+/// Longest time in-flight requests have to finish when the gateway stops.
+pub const DRAIN: Duration = Duration::from_secs(20);
+
+/// Failed logins of one address and user that are answered at once.
+pub const FREE_FAILURES: u32 = 5;
+
+/// Longest delay of the answer to a failed login.
+pub const MAX_LOGIN_DELAY: Duration = Duration::from_secs(2);
+
+/// Failed logins of one address and user that may be waiting for their answer; 429 beyond it.
+pub const DELAYED_PER_KEY: u32 = 8;
+
+/// Failed logins of everybody that may be waiting for their answer; 429 beyond it.
+pub const DELAYED_IN_ALL: u32 = 256;
+
+/// Most address and user pairs remembered.
+pub const REMEMBERED_FAILURES: usize = 4096;
+
+/// How long a failed login is remembered.
+pub const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+
+/// Largest settings or users file, in bytes: a thousand users need a quarter of it.
+pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Most passwords accepted for one user at a time.
+pub const PASSWORDS_PER_USER: usize = 4;

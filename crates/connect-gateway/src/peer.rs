@@ -1,0 +1,186 @@
+//! The peer door's rules: three kinds of request, told apart by what they carry.
+//!
+//! | Request | Carries | Goes |
+//! | --- | --- | --- |
+//! | signed by a worker | the signature header, one of the two internal routes | to our worker as it is |
+//! | forwarded by a worker | the internal credential and the query parameter `forward` | to our worker, once |
+//! | handed over by a gateway | the internal credential and the hop header | to our worker, once |
+
+use std::net::IpAddr;
+
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::access::{Entry, Refusal, authenticate, examine, payload};
+use crate::body::{Body, whole};
+use crate::client::is_between_workers;
+use crate::core::Core;
+use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
+use crate::limits;
+use crate::reply::{self, HOP, SIGNATURE, strip_request};
+use crate::target::{Route, Target};
+use crate::verdict;
+
+/// Answers a request of another unit.
+pub async fn answer(
+    core: &Core,
+    remote: IpAddr,
+    request: Request<Incoming>,
+    entry: &mut Entry,
+) -> Response<Body> {
+    if !core.backend().allowed.contains(&remote) {
+        return reply::error(StatusCode::FORBIDDEN, "cannot let this address in");
+    }
+    let target = examine(&request);
+    if let Ok(target) = &target {
+        entry.target = Some(target.clone());
+        let signed = is_between_workers(request.method(), target.route)
+            && right_method(request.method(), target.route)
+            && request.headers().contains_key(SIGNATURE);
+        if signed {
+            "worker".clone_into(&mut entry.user);
+            return signed_request(core, target.clone(), request, entry).await;
+        }
+    }
+    let backend = core.backend();
+    let check = |login: &_| backend.internal.check(login).then_some(());
+    if let Err(response) = authenticate(core, remote, request.headers(), check).await {
+        return response;
+    }
+    drop(backend);
+    "internal".clone_into(&mut entry.user);
+    match target.and_then(|target| admit(target, &request)) {
+        Err(refusal) => Answer::from(refusal).into_response(),
+        Ok((target, hold)) => pass(core, target, hold, request, entry).await,
+    }
+}
+
+fn right_method(method: &Method, route: Route) -> bool {
+    match route {
+        Route::Tasks => *method == Method::POST,
+        Route::Fence => *method == Method::PUT,
+        _ => false,
+    }
+}
+
+/// The target and how long to hold the request for our worker.
+fn admit(
+    target: Target,
+    request: &Request<Incoming>,
+) -> Result<(Target, std::time::Duration), Refusal> {
+    let forbidden = |text| Err(Refusal::new(StatusCode::FORBIDDEN, text));
+    if is_between_workers(request.method(), target.route) {
+        return forbidden("cannot accept a request between workers without its signature");
+    }
+    let mut hops = request.headers().get_all(HOP).iter();
+    match (hops.next(), hops.next(), target.forward()) {
+        (None, None, true) => Ok((target, limits::FORWARD_HOLD)),
+        (Some(hop), None, false) if hop.as_bytes() == b"1" => {
+            if target.route == Route::Unknown {
+                return Err(Refusal::new(StatusCode::NOT_FOUND, "HTTP 404 Not Found"));
+            }
+            // The other gateway looks for the next unit by itself.
+            Ok((target, std::time::Duration::ZERO))
+        }
+        (None, None, false) => forbidden(
+            "cannot accept the internal user for a request that no worker or gateway sent",
+        ),
+        _ => Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "cannot tell who sent the request",
+        )),
+    }
+}
+
+async fn pass(
+    core: &Core,
+    target: Target,
+    hold: std::time::Duration,
+    request: Request<Incoming>,
+    entry: &mut Entry,
+) -> Response<Body> {
+    let (
+        Parts {
+            method,
+            mut headers,
+            ..
+        },
+        body,
+    ) = request.into_parts();
+    let payload = match payload(body).await {
+        Ok(payload) => payload,
+        Err(refusal) => return Answer::from(refusal).into_response(),
+    };
+    strip_request(&mut headers);
+    let mut delivery = Delivery::new(core);
+    let answer = delivery
+        .once(
+            Outbound {
+                method,
+                target,
+                headers,
+                payload,
+            },
+            hold,
+        )
+        .await;
+    entry.delivered(&delivery);
+    readable(answer)
+}
+
+async fn signed_request(
+    core: &Core,
+    target: Target,
+    request: Request<Incoming>,
+    entry: &mut Entry,
+) -> Response<Body> {
+    let (
+        Parts {
+            method,
+            mut headers,
+            ..
+        },
+        body,
+    ) = request.into_parts();
+    let payload = match payload(body).await {
+        Ok(payload) => payload,
+        Err(refusal) => return Answer::from(refusal).into_response(),
+    };
+    let signature = reply::signature_of(&headers);
+    strip_request(&mut headers);
+    headers.extend(signature);
+    let mut delivery = Delivery::new(core);
+    let answer = delivery
+        .signed(Outbound {
+            method,
+            target,
+            headers,
+            payload,
+        })
+        .await;
+    entry.delivered(&delivery);
+    readable(answer)
+}
+
+/// Turns errors that a forwarding worker could not read into ones it passes on with their status.
+fn readable(answer: Answer) -> Response<Body> {
+    let status = answer.head.status;
+    let AnswerBody::Whole(bytes) = &answer.body else {
+        return answer.into_response();
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        // A worker's own 401 has no challenge, without which the other worker answers 500.
+        return reply::unauthorized();
+    }
+    if verdict::is_connect_error(bytes) {
+        return answer.into_response();
+    }
+    match status {
+        StatusCode::NOT_FOUND | StatusCode::SERVICE_UNAVAILABLE => reply::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "cannot deliver the request: the worker is starting or stopping",
+        ),
+        _ => Response::from_parts(answer.head, whole(bytes.clone())),
+    }
+}

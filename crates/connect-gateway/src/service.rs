@@ -1,0 +1,300 @@
+//! The daemon's life: files in, doors open, state out.
+//!
+//! Whatever a new file says is tried as a whole; where that fails the old stays in force and
+//! [`State::fault`] says why, until a better file comes.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use connect_core::gateway::{Settings, State};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::access::Door;
+use crate::core::{Backend, Core, Health};
+use crate::door::{Inherited, Listeners, Tls};
+use crate::files::{self, FileError, Stamp};
+use crate::tls::{self, PeerTls};
+use crate::{limits, readiness};
+
+/// Serves until `stop` completes, then finishes what is under way.
+///
+/// # Errors
+///
+/// The settings cannot be used at all: there is nothing old to go on with.
+pub async fn run(
+    settings: &Path,
+    inherited: Inherited,
+    ready: impl FnOnce(),
+    stop: impl Future<Output = ()>,
+) -> Result<(), FileError> {
+    let mut service = Service::new(settings, inherited)?;
+    let core = Arc::clone(&service.core);
+    let health = tokio::spawn(readiness::poll(Arc::clone(&core)));
+    let mut watch_health = core.watch_health();
+    let mut tick = interval(limits::FILE_POLL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    service.look().await;
+    ready();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            _ = tick.tick() => service.look().await,
+            // A sender lives as long as the core: it cannot fail.
+            _ = watch_health.changed() => service.tell(),
+        }
+    }
+    service.close().await;
+    health.abort();
+    Ok(())
+}
+
+/// What is in force, and what the files looked like when it was read.
+struct Service {
+    path: PathBuf,
+    settings: Settings,
+    settings_generation: String,
+    settings_stamp: Option<Stamp>,
+    users_generation: String,
+    users_stamp: Option<Stamp>,
+    tls: Option<PeerTls>,
+    tls_stamps: Option<[Option<Stamp>; 3]>,
+    server_tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    core: Arc<Core>,
+    client_door: Listeners,
+    peer_door: Listeners,
+    inherited: Inherited,
+    faults: Faults,
+    told: Option<State>,
+}
+
+/// What is wrong with the newest files, by what it is about.
+#[derive(Default)]
+struct Faults {
+    settings: Option<String>,
+    users: Option<String>,
+    tls: Option<String>,
+    doors: Option<String>,
+}
+
+impl Faults {
+    fn first(&self) -> Option<String> {
+        [&self.settings, &self.users, &self.tls, &self.doors]
+            .into_iter()
+            .flatten()
+            .next()
+            .cloned()
+    }
+}
+
+/// An error with its causes in one line; none of ours holds a secret.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+impl Service {
+    fn new(path: &Path, inherited: Inherited) -> Result<Self, FileError> {
+        let settings_stamp = Stamp::of(path);
+        let (settings, settings_generation) = files::read_settings(path)?;
+        let backend = Backend::new(&settings, None).ok_or_else(|| FileError::Setting {
+            path: path.to_owned(),
+            field: "worker.internal",
+        })?;
+        let core = Arc::new(Core::new(backend));
+        Ok(Self {
+            path: path.to_owned(),
+            settings,
+            settings_generation,
+            settings_stamp,
+            users_generation: String::new(),
+            users_stamp: None,
+            tls: None,
+            tls_stamps: None,
+            server_tls: None,
+            client_door: Listeners::new(Door::Client, Arc::clone(&core)),
+            peer_door: Listeners::new(Door::Peer, Arc::clone(&core)),
+            core,
+            inherited,
+            faults: Faults {
+                users: Some("no users file yet".to_owned()),
+                ..Faults::default()
+            },
+            told: None,
+        })
+    }
+
+    /// Looks at every file, takes over what changed, and tells.
+    async fn look(&mut self) {
+        let settings = self.look_at_settings();
+        self.look_at_users();
+        let certificates = self.look_at_certificates();
+        if settings || certificates {
+            let connector = self.tls.as_ref().map(|tls| &tls.connector);
+            if let Some(backend) = Backend::new(&self.settings, connector) {
+                self.core.set_backend(backend);
+            }
+        }
+        self.open_doors().await;
+        self.tell();
+    }
+
+    /// Whether new settings are in force.
+    fn look_at_settings(&mut self) -> bool {
+        let stamp = Stamp::of(&self.path);
+        if stamp == self.settings_stamp {
+            return false;
+        }
+        self.settings_stamp = stamp;
+        match files::read_settings(&self.path) {
+            Ok((settings, generation)) => {
+                if settings.users_file != self.settings.users_file {
+                    self.users_stamp = None;
+                }
+                self.faults.settings = None;
+                let changed = generation != self.settings_generation;
+                (self.settings, self.settings_generation) = (settings, generation);
+                tracing::info!("settings read");
+                changed
+            }
+            Err(error) => {
+                let fault = chain(&error);
+                tracing::error!(%fault, "settings not taken over");
+                self.faults.settings = Some(fault);
+                false
+            }
+        }
+    }
+
+    fn look_at_users(&mut self) {
+        let path = PathBuf::from(&self.settings.users_file);
+        let stamp = Stamp::of(&path);
+        if stamp == self.users_stamp && (stamp.is_some() || self.faults.users.is_some()) {
+            return;
+        }
+        self.users_stamp = stamp;
+        match files::read_users(&path) {
+            Ok(users) => {
+                tracing::info!(users = users.len(), "users read");
+                users.generation.clone_into(&mut self.users_generation);
+                self.core.set_users(users);
+                self.faults.users = None;
+            }
+            Err(error) => {
+                let fault = chain(&error);
+                if self.faults.users.as_ref() != Some(&fault) {
+                    tracing::error!(%fault, "users not taken over");
+                }
+                self.faults.users = Some(fault);
+            }
+        }
+    }
+
+    /// Whether other certificates are in force.
+    fn look_at_certificates(&mut self) -> bool {
+        let Some(door) = &self.settings.peer_door else {
+            self.faults.tls = None;
+            self.tls_stamps = None;
+            return self.tls.take().is_some();
+        };
+        let stamps = tls::stamps(door);
+        if self.tls_stamps == Some(stamps) {
+            return false;
+        }
+        self.tls_stamps = Some(stamps);
+        match tls::load(door) {
+            Ok(loaded) => {
+                tracing::info!("certificates read");
+                let server = Arc::clone(&loaded.server);
+                match &self.server_tls {
+                    Some(sender) => drop(sender.send_replace(server)),
+                    None => self.server_tls = Some(watch::Sender::new(server)),
+                }
+                self.tls = Some(loaded);
+                self.faults.tls = None;
+                true
+            }
+            Err(error) => {
+                let fault = chain(&error);
+                tracing::error!(%fault, "certificates not taken over");
+                self.faults.tls = Some(fault);
+                false
+            }
+        }
+    }
+
+    async fn open_doors(&mut self) {
+        let client = &self.settings.client_door.listen;
+        let opened = self
+            .client_door
+            .reconcile(client, &None, &mut self.inherited)
+            .await;
+        let mut fault = opened.err();
+        let tls: Tls = self.server_tls.as_ref().map(watch::Sender::subscribe);
+        let peer: &[_] = match &self.settings.peer_door {
+            Some(door) if tls.is_some() => &door.listen,
+            _ => &[],
+        };
+        let opened = self
+            .peer_door
+            .reconcile(peer, &tls, &mut self.inherited)
+            .await;
+        fault = fault.or(opened.err());
+        let fault = fault.map(|(address, error)| format!("cannot listen on {address}: {error}"));
+        if let Some(fault) = fault
+            .as_ref()
+            .filter(|fault| self.faults.doors.as_ref() != Some(*fault))
+        {
+            tracing::error!(%fault, "door not opened");
+        }
+        self.faults.doors = fault;
+    }
+
+    /// Writes the state file if anything in it changed.
+    fn tell(&mut self) {
+        let peer = self
+            .settings
+            .peer_door
+            .as_ref()
+            .map_or(&[][..], |door| &door.listen);
+        let state = State {
+            users_generation: self.users_generation.clone(),
+            settings_generation: self.settings_generation.clone(),
+            client_door: self.client_door.are_open(&self.settings.client_door.listen),
+            peer_door: self.peer_door.are_open(peer),
+            worker_healthy: self.core.health() == Health::Ready,
+            fault: self.faults.first(),
+        };
+        if self.told.as_ref() == Some(&state) {
+            return;
+        }
+        let path = Path::new(&self.settings.state_file);
+        let mut text = serde_json::to_vec(&state).expect("texts and booleans always serialise");
+        text.push(b'\n');
+        match files::replace(path, &text) {
+            Ok(()) => self.told = Some(state),
+            Err(error) => tracing::error!(%error, path = %path.display(), "cannot write the state"),
+        }
+    }
+
+    async fn close(&mut self) {
+        self.client_door.close_all();
+        self.peer_door.close_all();
+        let drained = async {
+            self.client_door.drained().await;
+            self.peer_door.drained().await;
+        };
+        if timeout(limits::DRAIN, drained).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+    }
+}
