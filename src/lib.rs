@@ -15,3 +15,11 @@
 //!
 //! Exit status: 0 when the world is as good as it can be for now, 1 when a retry by Juju is the
 //! cure (a hook command failed, or this machine could not be read).
+
+pub mod actions;
+pub mod apply;
+pub mod dispatch;
+pub mod host;
+pub mod observe;
+pub mod report;
+pub mod world;

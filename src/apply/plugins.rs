@@ -1,0 +1,147 @@
+//! Plugin bundles: fetched into the store, taken off the plugin path, put back, removed.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use connect_core::layout::Layout;
+use connect_core::observation::{Fetched, RelationId};
+use connect_core::plan::Step;
+use connect_core::secret::Secret;
+use connect_plugins::{Admitted, Digest, FetchOptions, Limits, SafeUrl};
+
+use super::StepError;
+use crate::host::{fs, http};
+use crate::report;
+use crate::world::World;
+
+/// A bundle to fetch.
+pub(super) struct Fetch<'a> {
+    client: RelationId,
+    url: &'a Secret<String>,
+    max_mib: u64,
+}
+
+/// The fetches that `steps` begin with.
+pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
+    steps
+        .iter()
+        .map_while(|step| match step {
+            Step::FetchBundle {
+                client,
+                url,
+                max_mib,
+            } => Some(Fetch {
+                client: *client,
+                url,
+                max_mib: *max_mib,
+            }),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Fetches bundles at the same time. Each has an outcome of its own.
+pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId, Fetched> {
+    connect_plugins::install_tls_provider();
+    let failed = |reason: String| Fetched::Failed { reason };
+    let staging = PathBuf::from(world.layout.staging());
+    if let Err(error) = connect_plugins::sweep_staging(&staging) {
+        let reason = report::chain(&error);
+        return fetches
+            .iter()
+            .map(|fetch| (fetch.client, failed(reason.clone())))
+            .collect();
+    }
+    let runtime = match http::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let reason = report::chain(&error);
+            return fetches
+                .iter()
+                .map(|fetch| (fetch.client, failed(reason.clone())))
+                .collect();
+        }
+    };
+    let local = tokio::task::LocalSet::new();
+    let tasks: Vec<_> = fetches
+        .iter()
+        .map(|fetch| {
+            let options = options(fetch, world);
+            let task = local.spawn_local(async move {
+                match options {
+                    Ok(options) => one(options).await,
+                    Err(reason) => Fetched::Failed { reason },
+                }
+            });
+            (fetch.client, task)
+        })
+        .collect();
+    local.block_on(&runtime, async {
+        let mut outcomes = BTreeMap::new();
+        for (client, task) in tasks {
+            let outcome = task
+                .await
+                .unwrap_or_else(|error| failed(report::chain(&error)));
+            outcomes.insert(client, outcome);
+        }
+        outcomes
+    })
+}
+
+async fn one(options: FetchOptions) -> Fetched {
+    match connect_plugins::fetch(options).await {
+        Ok(Admitted::Stored(stored)) => Fetched::Stored {
+            digest: stored.digest.as_str().to_owned(),
+        },
+        Ok(Admitted::Empty) => Fetched::Empty,
+        Err(error) => Fetched::Failed {
+            reason: report::chain(&error),
+        },
+    }
+}
+
+fn options(fetch: &Fetch<'_>, world: &World) -> Result<FetchOptions, String> {
+    let url = SafeUrl::parse(fetch.url.expose())
+        .map_err(|reason| format!("the plugin-url cannot be used: {reason}"))?;
+    let layout = &world.layout;
+    let mut options = FetchOptions::new(url, layout.plugins(), layout.staging());
+    let bytes = fetch.max_mib.saturating_mul(1 << 20);
+    options.limits = Limits {
+        compressed: bytes,
+        unpacked: bytes,
+        file: bytes,
+        ..Limits::default()
+    };
+    options.proxies = Some(world.proxies());
+    Ok(options)
+}
+
+pub(super) fn retire(digest: &str, layout: &Layout) -> Result<(), StepError> {
+    relocate(digest, &layout.plugins(), &layout.retired())
+}
+
+pub(super) fn restore(digest: &str, layout: &Layout) -> Result<(), StepError> {
+    relocate(digest, &layout.retired(), &layout.plugins())
+}
+
+fn relocate(digest: &str, from: &str, to: &str) -> Result<(), StepError> {
+    let digest = parse(digest)?;
+    let place = |directory: &str| Path::new(directory).join(digest.as_str());
+    Ok(fs::move_directory(&place(from), &place(to))?)
+}
+
+pub(super) fn remove(digest: &str, layout: &Layout) -> Result<(), StepError> {
+    let digest = parse(digest)?;
+    let staging = layout.staging();
+    for store in [layout.plugins(), layout.retired()] {
+        connect_plugins::remove(Path::new(&store), Path::new(&staging), &digest)?;
+    }
+    Ok(())
+}
+
+/// A name that becomes part of a path to be removed.
+fn parse(digest: &str) -> Result<Digest, StepError> {
+    digest.parse().map_err(|_| StepError::Digest {
+        digest: digest.to_owned(),
+    })
+}

@@ -1,0 +1,75 @@
+//! Programs and users that have to be there first.
+
+use std::path::Path;
+
+use connect_core::plan::WorkloadSource;
+
+use super::StepError;
+use crate::host::accounts::{self, Accounts};
+use crate::host::fs::{self, Access};
+use crate::host::{apt, archive, http};
+use crate::world::World;
+
+/// `root:root 0755`.
+const PROGRAM: Access = Access {
+    mode: 0o755,
+    user: 0,
+    group: 0,
+};
+
+pub(super) fn packages(packages: &[String], world: &World) -> Result<(), StepError> {
+    let context = &world.context;
+    let mut proxies: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in [
+        ("http_proxy", &context.http_proxy),
+        ("https_proxy", &context.https_proxy),
+        ("no_proxy", &context.no_proxy),
+    ] {
+        if let Some(value) = value {
+            proxies.push((name, value));
+        }
+    }
+    Ok(apt::install(packages, &proxies)?)
+}
+
+pub(super) fn jre(path: &str, directory: &str) -> Result<(), StepError> {
+    Ok(archive::unpack_jre(Path::new(path), Path::new(directory))?)
+}
+
+pub(super) fn workload(
+    source: &WorkloadSource,
+    directory: &str,
+    world: &World,
+) -> Result<(), StepError> {
+    let directory = Path::new(directory);
+    match source {
+        WorkloadSource::Resource { path } => {
+            archive::unpack_kafka(Path::new(path), directory)?;
+        }
+        WorkloadSource::Release { url, sha512 } => {
+            let above = directory.parent().unwrap_or(Path::new("/"));
+            let download = tempfile::Builder::new()
+                .prefix(".download-")
+                .tempfile_in(above)
+                .map_err(fs::failed("create a file in", above))?;
+            http::download(url, sha512, download.path(), &world.proxies())?;
+            archive::unpack_kafka(download.path(), directory)?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn gateway(path: &str, world: &World) -> Result<(), StepError> {
+    let path = Path::new(path);
+    if let Some(directory) = path.parent() {
+        fs::make_directory(directory, PROGRAM)?;
+    }
+    Ok(fs::copy(&world.packed_gateway(), path, PROGRAM)?)
+}
+
+pub(super) fn user(name: &str, accounts: &Accounts) -> Result<(), StepError> {
+    if accounts.user(name).is_none() {
+        accounts::create(name)?;
+    }
+    Ok(())
+}

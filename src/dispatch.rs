@@ -1,0 +1,142 @@
+//! The spine: one hook from its environment to its exit status.
+
+use connect_core::observation::{Hook, Observation, Reading};
+use connect_core::plan::{Note, Plan};
+use hook_tools::{Hook as JujuHook, Level, ToolError};
+
+use crate::apply::juju::JujuError;
+use crate::observe::host::HostError;
+use crate::world::World;
+use crate::{actions, apply, observe, report};
+
+/// How often a hook looks and acts before it leaves the rest to the next one. A deployment takes
+/// three to four rounds; more means that two steps undo each other.
+const ROUNDS: u32 = 6;
+
+/// Why a hook failed: always something that Juju's retry may cure.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A hook command failed.
+    #[error("cannot ask Juju")]
+    Ask(#[source] ToolError),
+    /// This machine could not be read.
+    #[error("cannot look at this machine")]
+    Look(#[source] HostError),
+    /// Juju could not be told something.
+    #[error("cannot tell Juju")]
+    Tell(#[source] JujuError),
+    /// A status could not be shown.
+    #[error("cannot show a status")]
+    Show(#[source] ToolError),
+    /// An action's answer could not be given.
+    #[error("cannot answer the action")]
+    Answer(#[source] ToolError),
+}
+
+/// Runs the hook or action that `world` is for.
+///
+/// # Errors
+///
+/// See [`Error`]. Nothing that Juju buffers is kept then.
+pub fn run(world: &mut World) -> Result<(), Error> {
+    let hook = world.context.hook.clone();
+    match &hook {
+        JujuHook::Action { name, id } => actions::run(name, id, world),
+        // Hooks in which Juju allows next to no command (up to 3.6).
+        JujuHook::Other { name }
+            if matches!(name.as_str(), "collect-metrics" | "meter-status-changed") =>
+        {
+            Ok(())
+        }
+        JujuHook::SecretRemove(event) => {
+            // Nobody reads this revision any more; Juju leaves forgetting it to its owner.
+            if event.revision.is_some() {
+                match world.tools.remove_secret(&event.uri, event.revision) {
+                    Err(error) if !error.is_gone() => return Err(Error::Ask(error)),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            reconcile(observe::juju::hook(&hook), world).map(drop)
+        }
+        _ => reconcile(observe::juju::hook(&hook), world).map(drop),
+    }
+}
+
+/// Rounds of observe, plan, keep and apply until nothing is left to do; then promises and status.
+/// Returns what was seen last.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn reconcile(hook: Hook, world: &mut World) -> Result<Observation, Error> {
+    let mut seen = look(hook, world)?;
+    let plan = loop {
+        let plan = connect_core::plan(&seen, &world.layout, &mut world.entropy);
+        let settled = plan.minted.is_empty() && plan.steps.is_empty();
+        if settled || seen.round >= ROUNDS {
+            break plan;
+        }
+        apply::juju::keep(&plan.minted, &mut seen, world).map_err(Error::Tell)?;
+        let lines = apply::apply(&plan.steps, &mut seen, world).map_err(Error::Show)?;
+        if !lines.is_empty() {
+            world.tools.log(Level::Info, &lines.join("\n"));
+        }
+        seen.round += 1;
+        look_again(&mut seen, world)?;
+    };
+    apply::juju::publish(&plan.promises, &seen, world).map_err(Error::Tell)?;
+    finish(&plan, &seen, world)?;
+    Ok(seen)
+}
+
+/// A first observation.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
+    let mut seen = observe::juju::observe(world, hook).map_err(Error::Ask)?;
+    look_again(&mut seen, world)?;
+    observe::juju::resources(world, &mut seen).map_err(Error::Ask)?;
+    Ok(seen)
+}
+
+/// What may have changed by our own steps: this machine and its worker.
+fn look_again(seen: &mut Observation, world: &World) -> Result<(), Error> {
+    seen.host = observe::host::observe(world).map_err(Error::Look)?;
+    // A worker that let us wait is not waited for again: no hook lasts longer for it.
+    let silent = seen.round > 0 && matches!(seen.worker, Reading::Unreadable(_));
+    if !silent {
+        seen.worker = observe::worker::observe(seen, observe::worker::address());
+    }
+    Ok(())
+}
+
+fn finish(plan: &Plan, seen: &Observation, world: &mut World) -> Result<(), Error> {
+    for (level, problem) in [(Level::Warning, true), (Level::Info, false)] {
+        let of_level = |note: &&Note| note.problem == problem;
+        let lines: Vec<&str> = plan
+            .notes
+            .iter()
+            .filter(of_level)
+            .map(|note| note.text.as_str())
+            .collect();
+        if !lines.is_empty() {
+            world.tools.log(level, &lines.join("\n"));
+        }
+    }
+    // A wake-up needs the service that the first hooks write.
+    let service = format!(
+        "{}/{}",
+        world.layout.systemd(),
+        connect_core::layout::WAKE_SERVICE
+    );
+    if let Some(after_s) = plan.wake_after_s
+        && seen.host.files.contains_key(&service)
+        && let Err(error) = apply::wake::arm(after_s, world)
+    {
+        let text = format!("cannot arrange to be woken: {}", report::chain(&error));
+        world.tools.log(Level::Warning, &text);
+    }
+    world.show(&plan.status).map_err(Error::Show)
+}

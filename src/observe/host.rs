@@ -1,0 +1,241 @@
+//! What this machine says, read afresh in every round.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use connect_core::fingerprint;
+use connect_core::layout::{
+    GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WAKE_TIMER, WORKER_SERVICE,
+    WORKER_USER,
+};
+use connect_core::observation::{Bundle, FileFact, Host, ServiceFact, StartFacts};
+
+use crate::host::accounts::Accounts;
+use crate::host::exec::ExecError;
+use crate::host::fs::{self, FsError};
+use crate::host::{java, systemd};
+use crate::observe::log;
+use crate::world::World;
+
+/// This machine could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A path could not be read.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// systemd does not answer.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The bundle store could not be read.
+    #[error(transparent)]
+    Store(#[from] connect_plugins::StoreError),
+}
+
+/// Oldest Java that every supported Kafka runs on.
+const JAVA: u32 = 17;
+
+/// Our systemd units, the wake-ups' included.
+pub const UNITS: [&str; 5] = [
+    WORKER_SERVICE,
+    GATEWAY_SERVICE,
+    WAKE_SERVICE,
+    WAKE_PATH,
+    WAKE_TIMER,
+];
+
+/// Looks at everything of ours.
+///
+/// # Errors
+///
+/// Something is there and cannot be read.
+pub fn observe(world: &World) -> Result<Host, HostError> {
+    let layout = &world.layout;
+    let accounts = Accounts::read(&world.root)?;
+    let files = file_facts(&files(layout), &accounts)?;
+    let services = services(layout, &files)?;
+    let running = services
+        .get(WORKER_SERVICE)
+        .filter(|fact| matches!(fact.active.as_str(), "active" | "reloading"));
+    let started = match running {
+        Some(_) => json::<StartFacts>(&layout.started())?,
+        None => None,
+    };
+    let gateway = match services.get(GATEWAY_SERVICE) {
+        Some(fact) if fact.active == "active" => json(&layout.gateway_state())?,
+        Some(_) | None => None,
+    };
+    let worker_log_cause = match services.get(WORKER_SERVICE) {
+        Some(fact) => log::cause(Path::new(&layout.worker_log()), fact)?,
+        None => None,
+    };
+    Ok(Host {
+        memory_mib: memory_mib()?,
+        java: java::find(&world.root, Path::new(&layout.jres()), JAVA),
+        users: users(&accounts),
+        workloads: workloads(layout)?,
+        jres: visible(&layout.jres())?.into_iter().collect(),
+        gateway_installed: same_file(&world.packed_gateway(), &layout.gateway_program())?,
+        directories: file_facts(&directories(layout), &accounts)?,
+        files,
+        services,
+        bundles: bundles(layout)?,
+        retired: visible(&layout.retired())?.into_iter().collect(),
+        started,
+        gateway,
+        worker_log_cause,
+    })
+}
+
+/// Every path of the layout that may hold a file of ours.
+pub fn files(layout: &Layout) -> Vec<String> {
+    let mut files = vec![
+        layout.worker_properties(),
+        layout.jaas(),
+        layout.internal_users(),
+        layout.log4j2(),
+        layout.log4j(),
+        layout.peer_trust_store(),
+        layout.kafka_trust_store(),
+        layout.start_facts(),
+        layout.gateway_settings(),
+        layout.gateway_users(),
+        layout.peer_certificate(),
+        layout.peer_key(),
+        layout.peer_identity(),
+        layout.internal_ca(),
+    ];
+    files.extend(UNITS.map(|unit| format!("{}/{unit}", layout.systemd())));
+    files
+}
+
+/// Our directories.
+pub fn directories(layout: &Layout) -> Vec<String> {
+    vec![
+        layout.etc(),
+        layout.gateway_etc(),
+        layout.workloads(),
+        layout.jres(),
+        layout.lib(),
+        layout.plugins(),
+        layout.staging(),
+        layout.retired(),
+        layout.tmp(),
+        layout.log(),
+    ]
+}
+
+fn file_facts(
+    paths: &[String],
+    accounts: &Accounts,
+) -> Result<BTreeMap<String, FileFact>, FsError> {
+    let mut facts = BTreeMap::new();
+    for path in paths {
+        let Some(metadata) = fs::metadata(Path::new(path))? else {
+            continue;
+        };
+        let sha256 = if metadata.is_file() {
+            match fs::read(Path::new(path))? {
+                Some(content) => fingerprint::sha256(&content),
+                None => continue,
+            }
+        } else {
+            String::new()
+        };
+        facts.insert(path.clone(), fact(&metadata, sha256, accounts));
+    }
+    Ok(facts)
+}
+
+fn fact(metadata: &Metadata, sha256: String, accounts: &Accounts) -> FileFact {
+    FileFact {
+        sha256,
+        mode: metadata.mode() & 0o7777,
+        user: accounts.user_name(metadata.uid()),
+        group: accounts.group_name(metadata.gid()),
+    }
+}
+
+fn users(accounts: &Accounts) -> BTreeSet<String> {
+    [WORKER_USER, GATEWAY_USER]
+        .into_iter()
+        .filter(|name| accounts.user(name).is_some() && accounts.group(name).is_some())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+/// Asks systemd only where there is something to ask for.
+fn services(
+    layout: &Layout,
+    files: &BTreeMap<String, FileFact>,
+) -> Result<BTreeMap<String, ServiceFact>, ExecError> {
+    let ours = format!("{}/", layout.systemd());
+    if !files.keys().any(|path| path.starts_with(&ours)) {
+        return Ok(BTreeMap::new());
+    }
+    systemd::show(&UNITS)
+}
+
+/// Names in a directory that are not debris of a step that was cut short.
+fn visible(directory: &str) -> Result<Vec<String>, FsError> {
+    let mut names = fs::names(Path::new(directory))?;
+    names.retain(|name| !name.starts_with('.'));
+    Ok(names)
+}
+
+fn workloads(layout: &Layout) -> Result<BTreeMap<String, String>, FsError> {
+    let mut workloads = BTreeMap::new();
+    for name in visible(&layout.workloads())? {
+        let libs = format!("{}/{name}/libs", layout.workloads());
+        let jars = fs::names(Path::new(&libs))?;
+        let version = ["connect-runtime-", "kafka-clients-"]
+            .iter()
+            .find_map(|start| {
+                jars.iter()
+                    .find_map(|jar| jar.strip_prefix(start)?.strip_suffix(".jar"))
+            });
+        if let Some(version) = version {
+            workloads.insert(name, version.to_owned());
+        }
+    }
+    Ok(workloads)
+}
+
+/// A copy keeps size and time, so that neither has to be read.
+fn same_file(source: &Path, copy: &str) -> Result<bool, FsError> {
+    let what = |path: &Path| -> Result<Option<(u64, i64, i64)>, FsError> {
+        let metadata = fs::metadata(path)?.filter(Metadata::is_file);
+        Ok(metadata.map(|found| (found.len(), found.mtime(), found.mtime_nsec())))
+    };
+    let copy = what(Path::new(copy))?;
+    Ok(copy.is_some() && copy == what(source)?)
+}
+
+fn bundles(layout: &Layout) -> Result<BTreeMap<String, Bundle>, connect_plugins::StoreError> {
+    let stored = connect_plugins::list(&PathBuf::from(layout.plugins()))?;
+    Ok(stored
+        .into_iter()
+        .map(|(digest, contract)| {
+            let bundle = Bundle {
+                classes: contract.connectors().map(ToOwned::to_owned).collect(),
+                has_manifests: contract.has_manifests,
+            };
+            (digest.as_str().to_owned(), bundle)
+        })
+        .collect())
+}
+
+fn memory_mib() -> Result<u64, FsError> {
+    let text = fs::read(Path::new("/proc/meminfo"))?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&text)
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
+        .map_or(0, |kib| kib / 1024))
+}
+
+/// A file of JSON; one that cannot be understood is as good as none, for its writer writes it anew.
+fn json<T: serde::de::DeserializeOwned>(path: &str) -> Result<Option<T>, FsError> {
+    Ok(fs::read(Path::new(path))?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}

@@ -1,0 +1,499 @@
+//! What Juju says, read once per hook and always in the same order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use connect_core::observation::{
+    ClientRelation, ConfigValue, Databag, Hook, Host, Identity, KafkaRelation, Life, Network,
+    Observation, OwnSecret, PeerRelation, Reading, RelationId, Resource,
+};
+use connect_core::secret::Secret;
+use connect_core::wire::{self, labels};
+use hook_tools::{Hook as JujuHook, Relation, Revision, SecretRef, ToolError, Tools};
+
+use crate::host::{clock, fs};
+use crate::report;
+use crate::world::World;
+
+/// What a hook means to the planner.
+#[must_use]
+pub fn hook(hook: &JujuHook) -> Hook {
+    let named = |name: &str| Hook::Reconcile {
+        name: name.to_owned(),
+    };
+    match hook {
+        JujuHook::Start => Hook::Start,
+        JujuHook::UpgradeCharm => Hook::UpgradeCharm,
+        JujuHook::UpdateStatus => Hook::UpdateStatus,
+        JujuHook::Stop | JujuHook::Remove => Hook::Leave,
+        JujuHook::RelationBroken(relation) => Hook::RelationBroken {
+            endpoint: relation.endpoint.clone(),
+            id: relation.id,
+        },
+        JujuHook::RelationDeparted {
+            relation,
+            departing_unit,
+        } => Hook::RelationDeparted {
+            endpoint: relation.endpoint.clone(),
+            id: relation.id,
+            departing_unit: departing_unit.clone(),
+        },
+        JujuHook::Install => named("install"),
+        JujuHook::LeaderElected => named("leader-elected"),
+        JujuHook::LeaderSettingsChanged => named("leader-settings-changed"),
+        JujuHook::ConfigChanged => named("config-changed"),
+        JujuHook::RelationCreated(relation)
+        | JujuHook::RelationJoined(relation)
+        | JujuHook::RelationChanged(relation) => named(&format!("{} changed", relation.endpoint)),
+        JujuHook::StorageAttached { id } | JujuHook::StorageDetaching { id } => named(id),
+        JujuHook::SecretChanged(event)
+        | JujuHook::SecretRotate(event)
+        | JujuHook::SecretExpired(event)
+        | JujuHook::SecretRemove(event) => named(&format!("secret {}", event.uri)),
+        JujuHook::Action { name, .. } => named(&format!("action {name}")),
+        JujuHook::Other { name } => named(name),
+    }
+}
+
+/// Everything Juju says but the resources (see [`resources`]), with a machine yet unseen.
+///
+/// # Errors
+///
+/// A hook command failed in a way that is not a part of a relation's or secret's normal life.
+pub fn observe(world: &World, hook: Hook) -> Result<Observation, ToolError> {
+    let mut seen = empty(world, hook);
+    let tools = &world.tools;
+    if seen.hook == Hook::Leave {
+        // Whatever else Juju still says, we are leaving.
+        seen.opened_ports = tools.opened_ports().unwrap_or_default();
+        return Ok(seen);
+    }
+    seen.leader = tools.is_leader()?;
+    seen.config = config(tools)?;
+    seen.peers = peers(world)?;
+    let reader = Relations {
+        world,
+        leader: seen.leader,
+        known: known_applications(seen.peers.as_ref()),
+    };
+    seen.kafka = reader.kafka()?;
+    seen.clients = reader.clients()?;
+    seen.secrets = own_secrets(world, &seen)?;
+    seen.network = network(tools)?;
+    seen.opened_ports = tools.opened_ports()?;
+    Ok(seen)
+}
+
+fn empty(world: &World, hook: Hook) -> Observation {
+    let context = &world.context;
+    Observation {
+        hook,
+        now: clock::now(),
+        identity: Identity {
+            model_uuid: context.model_uuid.clone(),
+            application: context.application.clone(),
+            unit_number: context.unit_number,
+            charm_version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        leader: false,
+        config: BTreeMap::new(),
+        peers: None,
+        kafka: BTreeMap::new(),
+        clients: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        minted: BTreeSet::new(),
+        network: Network::default(),
+        resources: BTreeMap::new(),
+        opened_ports: BTreeSet::new(),
+        host: Host::default(),
+        worker: Reading::Absent,
+        fetched: BTreeMap::new(),
+        failures: Vec::new(),
+        done: BTreeSet::new(),
+        round: 0,
+    }
+}
+
+fn config(tools: &Tools) -> Result<BTreeMap<String, ConfigValue>, ToolError> {
+    let value = |value: serde_json::Value| -> Option<ConfigValue> {
+        match value {
+            serde_json::Value::String(text) => Some(ConfigValue::Text(text)),
+            serde_json::Value::Bool(value) => Some(ConfigValue::Boolean(value)),
+            serde_json::Value::Number(number) => number
+                .as_i64()
+                .map(ConfigValue::Integer)
+                .or_else(|| number.as_f64().map(ConfigValue::Float)),
+            serde_json::Value::Null
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => None,
+        }
+    };
+    Ok(tools
+        .config()?
+        .into_iter()
+        .filter_map(|(name, raw)| Some((name, value(raw)?)))
+        .collect())
+}
+
+/// A databag; one that is gone or not ours to read any more is as good as empty.
+fn databag(tools: &Tools, endpoint: &str, id: RelationId, of: &str) -> Result<Databag, ToolError> {
+    if of.is_empty() {
+        return Ok(Databag::new());
+    }
+    match tools.relation_data(endpoint, id, of) {
+        Ok(bag) => Ok(bag),
+        Err(error) if error.is_gone() => Ok(Databag::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn peers(world: &World) -> Result<Option<PeerRelation>, ToolError> {
+    let tools = &world.tools;
+    let context = &world.context;
+    let Some(id) = tools.relation_ids(wire::WORKERS)?.first().copied() else {
+        return Ok(None);
+    };
+    let units = match tools.relation_units(wire::WORKERS, id) {
+        Ok(units) => units,
+        Err(error) if error.is_gone() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let read = |of: &str| databag(tools, wire::WORKERS, id, of);
+    Ok(Some(PeerRelation {
+        id,
+        application: read(&context.application)?,
+        ours: read(&context.unit)?,
+        others: units
+            .into_iter()
+            .map(|unit| Ok((unit.clone(), read(&unit)?)))
+            .collect::<Result<_, ToolError>>()?,
+    }))
+}
+
+/// The applications behind relations, as far as our leader wrote them down: a relation's id is
+/// never given to another one, so this saves a call for each client.
+fn known_applications(peers: Option<&PeerRelation>) -> BTreeMap<RelationId, String> {
+    peers
+        .map(|peers| wire::peer::read_application(&peers.application).clients)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(id, client)| (id, client.application))
+        .filter(|(_, application)| !application.is_empty())
+        .collect()
+}
+
+struct Relations<'a> {
+    world: &'a World,
+    leader: bool,
+    known: BTreeMap<RelationId, String>,
+}
+
+impl Relations<'_> {
+    /// The relations of an endpoint, the one that is being broken included.
+    fn listed(&self, endpoint: &str) -> Result<BTreeMap<RelationId, Life>, ToolError> {
+        let ids = self.world.tools.relation_ids(endpoint)?;
+        let mut lives: BTreeMap<RelationId, Life> =
+            ids.into_iter().map(|id| (id, Life::Live)).collect();
+        if let JujuHook::RelationBroken(broken) = &self.world.context.hook
+            && broken.endpoint == endpoint
+        {
+            // Still listed: only our own unit is going away.
+            let life = if lives.contains_key(&broken.id) {
+                Life::Parting
+            } else {
+                Life::Leaving
+            };
+            lives.insert(broken.id, life);
+        }
+        Ok(lives)
+    }
+
+    fn application(&self, endpoint: &str, id: RelationId) -> Result<String, ToolError> {
+        if let Some(relation) = hook_relation(&self.world.context.hook)
+            && (relation.endpoint.as_str(), relation.id) == (endpoint, id)
+            && let Some(application) = &relation.remote_application
+        {
+            return Ok(application.clone());
+        }
+        if endpoint == wire::CONNECT_CLIENT
+            && let Some(application) = self.known.get(&id)
+        {
+            return Ok(application.clone());
+        }
+        match self.world.tools.relation_application(endpoint, id) {
+            Ok(application) => Ok(application),
+            Err(error) if error.is_gone() => Ok(String::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn ours(&self, endpoint: &str, id: RelationId) -> Result<Option<Databag>, ToolError> {
+        if !self.leader {
+            return Ok(None);
+        }
+        let own = &self.world.context.application;
+        match self.world.tools.relation_data(endpoint, id, own) {
+            Ok(bag) => Ok(Some(bag)),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn kafka(&self) -> Result<BTreeMap<RelationId, KafkaRelation>, ToolError> {
+        let endpoint = wire::KAFKA_CLIENT;
+        let mut relations = BTreeMap::new();
+        for (id, life) in self.listed(endpoint)? {
+            let application = self.application(endpoint, id)?;
+            let theirs = databag(&self.world.tools, endpoint, id, &application)?;
+            // What was asked for is of no interest once it was answered.
+            let ours = if theirs.contains_key(wire::ENDPOINTS) {
+                None
+            } else {
+                self.ours(endpoint, id)?
+            };
+            let mut secrets = BTreeMap::new();
+            for key in [wire::SECRET_USER, wire::SECRET_TLS] {
+                if let Some(uri) = theirs.get(key).filter(|uri| !uri.is_empty()) {
+                    secrets.insert(key.to_owned(), self.their_secret(uri)?);
+                }
+            }
+            relations.insert(
+                id,
+                KafkaRelation {
+                    life,
+                    application,
+                    ours,
+                    theirs,
+                    secrets,
+                },
+            );
+        }
+        Ok(relations)
+    }
+
+    /// A secret that somebody shared with us, in its newest revision, which is then the one Juju
+    /// compares with: the next one brings a `secret-changed`.
+    fn their_secret(
+        &self,
+        uri: &str,
+    ) -> Result<Reading<BTreeMap<String, Secret<String>>>, ToolError> {
+        // A databag may say anything; here it becomes an argument.
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-:/".contains(&b);
+        if !uri.starts_with("secret:") || !uri.bytes().all(legal) {
+            return Ok(Reading::Unreadable("is not the URI of a secret".to_owned()));
+        }
+        let read = self
+            .world
+            .tools
+            .secret(SecretRef::Uri(uri), Revision::Refresh);
+        match read {
+            Ok(content) => Ok(Reading::Known(secret_content(content))),
+            Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => Err(error),
+            Err(error) => Ok(Reading::Unreadable(report::chain(&error))),
+        }
+    }
+
+    fn clients(&self) -> Result<BTreeMap<RelationId, ClientRelation>, ToolError> {
+        let endpoint = wire::CONNECT_CLIENT;
+        let mut relations = BTreeMap::new();
+        for (id, life) in self.listed(endpoint)? {
+            let application = self.application(endpoint, id)?;
+            let theirs = databag(&self.world.tools, endpoint, id, &application)?;
+            let ours = match life {
+                Life::Live | Life::Parting => self.ours(endpoint, id)?,
+                Life::Leaving => None,
+            };
+            relations.insert(
+                id,
+                ClientRelation {
+                    life,
+                    application,
+                    ours,
+                    theirs,
+                },
+            );
+        }
+        Ok(relations)
+    }
+}
+
+fn hook_relation(hook: &JujuHook) -> Option<&Relation> {
+    match hook {
+        JujuHook::RelationCreated(relation)
+        | JujuHook::RelationJoined(relation)
+        | JujuHook::RelationChanged(relation)
+        | JujuHook::RelationDeparted { relation, .. }
+        | JujuHook::RelationBroken(relation) => Some(relation),
+        JujuHook::Install
+        | JujuHook::LeaderElected
+        | JujuHook::LeaderSettingsChanged
+        | JujuHook::ConfigChanged
+        | JujuHook::Start
+        | JujuHook::UpgradeCharm
+        | JujuHook::UpdateStatus
+        | JujuHook::Stop
+        | JujuHook::Remove
+        | JujuHook::StorageAttached { .. }
+        | JujuHook::StorageDetaching { .. }
+        | JujuHook::SecretChanged(_)
+        | JujuHook::SecretRotate(_)
+        | JujuHook::SecretExpired(_)
+        | JujuHook::SecretRemove(_)
+        | JujuHook::Action { .. }
+        | JujuHook::Other { .. } => None,
+    }
+}
+
+fn secret_content(content: BTreeMap<String, String>) -> BTreeMap<String, Secret<String>> {
+    content
+        .into_iter()
+        .map(|(key, value)| (key, Secret::new(value)))
+        .collect()
+}
+
+fn own_secrets(
+    world: &World,
+    seen: &Observation,
+) -> Result<BTreeMap<String, Reading<OwnSecret>>, ToolError> {
+    let published = published_uris(seen);
+    let mut secrets = BTreeMap::new();
+    for label in labels::wanted(seen.leader, &seen.clients, seen.peers.as_ref()) {
+        let revision = match &world.context.hook {
+            // Following it keeps Juju from holding the older revisions for us.
+            JujuHook::SecretChanged(event) if event.label.as_ref() == Some(&label) => {
+                Revision::Refresh
+            }
+            _ => Revision::Peek,
+        };
+        let reading = match world.tools.secret(SecretRef::Label(&label), revision) {
+            Ok(content) => {
+                let uri = match published.get(&label) {
+                    Some(uri) => Some(uri.clone()),
+                    None if seen.leader && label != labels::INTERNAL => {
+                        Some(own_uri(world, &label)?)
+                    }
+                    None => None,
+                };
+                Reading::Known(OwnSecret {
+                    uri,
+                    content: secret_content(content),
+                })
+            }
+            Err(ToolError::NotFound { .. }) => Reading::Absent,
+            Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => return Err(error),
+            Err(error) => Reading::Unreadable(report::chain(&error)),
+        };
+        secrets.insert(label, reading);
+    }
+    Ok(secrets)
+}
+
+/// The URIs that clients were told already; asking Juju again would give the same.
+fn published_uris(seen: &Observation) -> BTreeMap<String, String> {
+    let mut uris = BTreeMap::new();
+    for (id, relation) in &seen.clients {
+        let ours = relation.ours.iter().flatten();
+        for (key, uri) in ours.filter(|(_, uri)| !uri.is_empty()) {
+            match key.as_str() {
+                wire::SECRET_USER => uris.insert(labels::user(*id), uri.clone()),
+                wire::SECRET_EXTRA => uris.insert(labels::extra(*id), uri.clone()),
+                _ => None,
+            };
+        }
+    }
+    uris
+}
+
+/// The whole URI of a secret of ours, which other models can resolve too.
+///
+/// # Errors
+///
+/// There is no such secret, or we are not the leader.
+pub fn own_uri(world: &World, label: &str) -> Result<String, ToolError> {
+    let info = world.tools.secret_info(label)?;
+    Ok(format!("secret://{}/{}", world.context.model_uuid, info.id))
+}
+
+fn network(tools: &Tools) -> Result<Network, ToolError> {
+    let binding = |name: &str| match tools.network(name) {
+        Ok(info) => Ok(info),
+        Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => Err(error),
+        // No address yet, in whatever words.
+        Err(_) => Ok(hook_tools::NetworkInfo::default()),
+    };
+    let addresses = |texts: &[String]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    let client = binding(wire::CONNECT_CLIENT)?;
+    let peer = binding(wire::WORKERS)?;
+    Ok(Network {
+        client_bind: addresses(&client.bind),
+        client_ingress: client.ingress.into_iter().next(),
+        peer_bind: addresses(&peer.bind),
+    })
+}
+
+/// File resources that the planner reads, by name: file name as in `metadata.yaml`.
+const RESOURCES: [(&str, &str); 2] = [("kafka", "kafka.tgz"), ("jre", "jre.tgz")];
+
+/// The resources, once the machine was looked at.
+///
+/// Juju replaces a resource's file before `upgrade-charm`, at a path that never changes. So it is
+/// asked in those hooks and while something is missing that a resource could bring; in all others
+/// the file is looked at, which costs nothing.
+///
+/// # Errors
+///
+/// The hook command cannot be run.
+pub fn resources(world: &World, seen: &mut Observation) -> Result<(), ToolError> {
+    if seen.hook == Hook::Leave {
+        return Ok(());
+    }
+    let may_be_new = matches!(
+        world.context.hook,
+        JujuHook::Install | JujuHook::UpgradeCharm
+    );
+    for (name, file) in RESOURCES {
+        let needed = match name {
+            "jre" => seen.host.java.is_none(),
+            _ => seen.host.workloads.is_empty(),
+        };
+        let usual = usual_path(world, name, file);
+        let reading = if !may_be_new && usual.is_file() {
+            resource(&usual)
+        } else if may_be_new || needed {
+            match world.tools.resource(name) {
+                Ok(path) => resource(Path::new(&path)),
+                Err(ToolError::NotFound { .. }) => Reading::Absent,
+                Err(error @ ToolError::Spawn { .. }) => return Err(error),
+                Err(error) => Reading::Unreadable(report::chain(&error)),
+            }
+        } else {
+            Reading::Absent
+        };
+        seen.resources.insert(name.to_owned(), reading);
+    }
+    Ok(())
+}
+
+/// Contract: `<agent>/charm` and `<agent>/resources/<name>/<file name>`.
+fn usual_path(world: &World, name: &str, file: &str) -> PathBuf {
+    let agent = world.context.charm_dir.parent().unwrap_or(Path::new("/"));
+    agent.join("resources").join(name).join(file)
+}
+
+fn resource(path: &Path) -> Reading<Resource> {
+    match fs::metadata(path) {
+        Ok(Some(metadata)) => Reading::Known(Resource {
+            path: path.to_string_lossy().into_owned(),
+            bytes: metadata.len(),
+            identity: format!(
+                "{} {}.{:09}",
+                metadata.len(),
+                metadata.mtime(),
+                metadata.mtime_nsec()
+            ),
+        }),
+        Ok(None) => Reading::Unreadable("Juju's file is not there".to_owned()),
+        Err(error) => Reading::Unreadable(report::chain(&error)),
+    }
+}

@@ -1,0 +1,141 @@
+//! The cause of trouble, out of the worker's log.
+
+use std::path::Path;
+
+use connect_core::observation::ServiceFact;
+
+use crate::host::fs::{self, FsError};
+
+/// The end of the log that is looked at, in bytes.
+const TAIL: u64 = 128 << 10;
+/// What a worker says first of all.
+const BEGINNING: &str = "worker initializing";
+
+/// Why the worker does not come up: the last line that carries a cause, of this start or, when
+/// systemd had to start it again, of any.
+///
+/// # Errors
+///
+/// The log is there and cannot be read.
+pub fn cause(path: &Path, fact: &ServiceFact) -> Result<Option<String>, FsError> {
+    if fact.active == "inactive" {
+        return Ok(None);
+    }
+    let Some(tail) = fs::read_tail(path, TAIL)? else {
+        return Ok(None);
+    };
+    let again = fact.restarts > 0 || fact.active != "active";
+    Ok(find(&tail, again))
+}
+
+fn find(tail: &str, again: bool) -> Option<String> {
+    let current = match tail.rfind(BEGINNING) {
+        Some(start) if !again => tail.split_at(start).1,
+        _ => tail,
+    };
+    let lines: Vec<&str> = current.lines().collect();
+    let (index, line) = lines
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(_, line)| is_error(line))
+        .or_else(|| {
+            // A broker that is down is only warned about until the worker gives up.
+            lines
+                .iter()
+                .enumerate()
+                .rev()
+                .find(|(_, line)| line.contains("could not be established"))
+        })?;
+    // The exception that follows says more than the line itself; its last cause says most.
+    let trace = lines
+        .iter()
+        .skip(index + 1)
+        .take_while(|line| !is_record(line));
+    let deepest = trace
+        .filter(|line| line.starts_with("Caused by: ") || !line.starts_with(['\t', ' ']))
+        .filter(|line| !line.trim().is_empty())
+        .last();
+    let text = match deepest {
+        Some(exception) => exception.trim_start_matches("Caused by: "),
+        None => message(line),
+    };
+    let text = strip_packages(text.trim());
+    (!text.is_empty()).then_some(text)
+}
+
+/// `[2026-01-01 00:00:00,000] ERROR …`: the layout that the charm configures.
+fn is_record(line: &str) -> bool {
+    line.starts_with('[') && line.contains("] ")
+}
+
+fn is_error(line: &str) -> bool {
+    is_record(line)
+        && line
+            .split_once("] ")
+            .is_some_and(|(_, rest)| rest.starts_with("ERROR") || rest.starts_with("FATAL"))
+}
+
+fn message(line: &str) -> &str {
+    let rest = line.split_once("] ").map_or(line, |(_, rest)| rest);
+    let rest = rest.split_once(' ').map_or(rest, |(_, rest)| rest);
+    // Its end names the logger: ` (org.apache.kafka…:123)`.
+    rest.rsplit_once(" (").map_or(rest, |(text, _)| text)
+}
+
+/// `org.apache.kafka.common.errors.TimeoutException: x` as `TimeoutException: x`.
+fn strip_packages(text: &str) -> String {
+    let (class, rest) = text.split_once(": ").unwrap_or((text, ""));
+    if class.contains(' ') || !class.contains('.') {
+        return text.to_owned();
+    }
+    let short = class.rsplit(['.', '$']).next().unwrap_or(class);
+    if rest.is_empty() {
+        short.to_owned()
+    } else {
+        format!("{short}: {rest}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "\
+[2026-01-01 00:00:00,000] ERROR Old trouble (a.B:1)
+[2026-01-01 00:00:01,000] INFO Kafka Connect worker initializing ... (a.B:1)
+[2026-01-01 00:00:02,000] WARN [AdminClient] Connection to node -1 (/10.0.0.1:9092) could not be established. Node may not be available. (o.a.k.C:9)
+";
+
+    #[test]
+    fn a_broker_that_is_down_is_the_cause() {
+        assert_eq!(
+            find(LOG, false).unwrap(),
+            "[AdminClient] Connection to node -1 (/10.0.0.1:9092) could not be established. Node may not be available."
+        );
+    }
+
+    #[test]
+    fn an_earlier_start_counts_once_it_had_to_be_repeated() {
+        assert_eq!(find(LOG, true).unwrap(), "Old trouble");
+    }
+
+    #[test]
+    fn the_deepest_exception_says_most() {
+        let log = "\
+[t] ERROR [Worker] Stopping due to error (o.a.k.c.cli.AbstractConnectCli:99)
+org.apache.kafka.connect.errors.ConnectException: Failed to connect
+\tat a.b.C(D.java:1)
+Caused by: java.util.concurrent.ExecutionException: x
+\tat a.b.C(D.java:1)
+Caused by: org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.
+\t... 3 more
+[t] INFO Kafka Connect stopping (a:1)
+";
+        assert_eq!(
+            find(log, false).unwrap(),
+            "TimeoutException: Timed out waiting for a node assignment."
+        );
+        assert_eq!(find("[t] INFO fine (a:1)\n", false), None);
+    }
+}
