@@ -7,7 +7,9 @@ pub(crate) type Millis = u64;
 
 /// Now.
 pub(crate) fn now() -> Millis {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -20,7 +22,12 @@ pub(crate) fn rfc3339(at: Millis) -> String {
 /// `03:04:05`.
 pub(crate) fn time_of_day(at: Millis) -> String {
     let seconds = at / 1000 % 86_400;
-    format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// Days since the epoch as a date of the Gregorian calendar (Hinnant's `civil_from_days`).
@@ -32,7 +39,11 @@ fn civil(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -47,7 +58,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let number: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let letters = rest
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(rest.len());
         let unit = match &rest[..letters] {
             "ms" => 0.001,
             "s" => 1.0,
@@ -74,8 +87,18 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, seconds) in [("5m", 300.0), ("90s", 90.0), ("1h30m", 5400.0), ("250ms", 0.25), ("2", 2.0)] {
-            assert_eq!(duration(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        for (text, seconds) in [
+            ("5m", 300.0),
+            ("90s", 90.0),
+            ("1h30m", 5400.0),
+            ("250ms", 0.25),
+            ("2", 2.0),
+        ] {
+            assert_eq!(
+                duration(text),
+                Some(Duration::from_secs_f64(seconds)),
+                "{text}"
+            );
         }
         assert_eq!(duration("5x"), None);
     }

@@ -81,7 +81,12 @@ pub(crate) fn send(model: &Path, request: &Request) -> io::Result<i32> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&files));
-    sendmsg(&socket, &[IoSlice::new(b"J")], &mut ancillary, SendFlags::empty())?;
+    sendmsg(
+        &socket,
+        &[IoSlice::new(b"J")],
+        &mut ancillary,
+        SendFlags::empty(),
+    )?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     socket.write_all(&line)?;
@@ -109,7 +114,12 @@ impl Client {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut byte = [0];
-        recvmsg(&socket, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        recvmsg(
+            &socket,
+            &mut [IoSliceMut::new(&mut byte)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC,
+        )?;
         let mut files: Vec<OwnedFd> = Vec::new();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -121,8 +131,17 @@ impl Client {
             .map_err(|_| invalid("a client must send three files"))?;
         let mut line = String::new();
         BufReader::new(&socket).read_line(&mut line)?;
-        let request = serde_json::from_str(&line).map_err(|_| invalid("cannot read the request"))?;
-        Ok((Self { socket, stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() }, request))
+        let request =
+            serde_json::from_str(&line).map_err(|_| invalid("cannot read the request"))?;
+        Ok((
+            Self {
+                socket,
+                stdin: stdin.into(),
+                stdout: stdout.into(),
+                stderr: stderr.into(),
+            },
+            request,
+        ))
     }
 
     /// Waits up to `limit`; true as soon as the client has gone.

@@ -66,17 +66,29 @@ pub(crate) struct Logs {
 
 impl Logs {
     pub(crate) fn open(model: &Path) -> io::Result<Self> {
-        let append = |name: &str| OpenOptions::new().create(true).append(true).open(model.join(name));
-        Ok(Self { debug: Mutex::new(append("debug.log")?), commits: Mutex::new(append("commits.jsonl")?) })
+        let append = |name: &str| {
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(model.join(name))
+        };
+        Ok(Self {
+            debug: Mutex::new(append("debug.log")?),
+            commits: Mutex::new(append("commits.jsonl")?),
+        })
     }
 
     /// Writes one record. `entity` is a unit's name or `controller`.
     pub(crate) fn record(&self, entity: &str, level: &str, logger: &str, text: &str) {
-        let tag = match entity.contains('/') {
-            true => format!("unit-{}", entity.replace('/', "-")),
-            false => entity.to_owned(),
+        let tag = if entity.contains('/') {
+            format!("unit-{}", entity.replace('/', "-"))
+        } else {
+            entity.to_owned()
         };
-        let line = format!("{tag}: {} {level} {logger} {text}\n", clock::rfc3339(clock::now()));
+        let line = format!(
+            "{tag}: {} {level} {logger} {text}\n",
+            clock::rfc3339(clock::now())
+        );
         if let Ok(mut file) = self.debug.lock() {
             // A full disk must not end the model; the record is lost.
             drop(file.write_all(line.as_bytes()));
@@ -85,7 +97,9 @@ impl Logs {
 
     /// Writes one entry.
     pub(crate) fn finished(&self, entry: &Entry) {
-        let Ok(mut line) = serde_json::to_vec(entry) else { return };
+        let Ok(mut line) = serde_json::to_vec(entry) else {
+            return;
+        };
         line.push(b'\n');
         if let Ok(mut file) = self.commits.lock() {
             drop(file.write_all(&line));

@@ -32,17 +32,58 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// Every hook tool that Juju 3.6 links.
 const TOOLS: [&str; 43] = [
-    "action-fail", "action-get", "action-log", "action-set", "application-version-set", "close-port",
-    "config-get", "credential-get", "goal-state", "is-leader", "juju-log", "juju-reboot", "k8s-raw-get",
-    "k8s-raw-set", "k8s-spec-get", "k8s-spec-set", "leader-get", "leader-set", "network-get", "open-port",
-    "opened-ports", "payload-register", "payload-status-set", "payload-unregister", "pod-spec-get",
-    "pod-spec-set", "relation-get", "relation-ids", "relation-list", "relation-model-get",
-    "relation-set", "resource-get", "secret-add", "secret-get", "secret-grant", "secret-ids",
-    "secret-info-get", "secret-remove", "secret-revoke", "secret-set", "state-delete", "state-get",
+    "action-fail",
+    "action-get",
+    "action-log",
+    "action-set",
+    "application-version-set",
+    "close-port",
+    "config-get",
+    "credential-get",
+    "goal-state",
+    "is-leader",
+    "juju-log",
+    "juju-reboot",
+    "k8s-raw-get",
+    "k8s-raw-set",
+    "k8s-spec-get",
+    "k8s-spec-set",
+    "leader-get",
+    "leader-set",
+    "network-get",
+    "open-port",
+    "opened-ports",
+    "payload-register",
+    "payload-status-set",
+    "payload-unregister",
+    "pod-spec-get",
+    "pod-spec-set",
+    "relation-get",
+    "relation-ids",
+    "relation-list",
+    "relation-model-get",
+    "relation-set",
+    "resource-get",
+    "secret-add",
+    "secret-get",
+    "secret-grant",
+    "secret-ids",
+    "secret-info-get",
+    "secret-remove",
+    "secret-revoke",
+    "secret-set",
+    "state-delete",
+    "state-get",
     "state-set",
 ];
-const MORE_TOOLS: [&str; 6] =
-    ["status-get", "status-set", "storage-add", "storage-get", "storage-list", "unit-get"];
+const MORE_TOOLS: [&str; 6] = [
+    "status-get",
+    "status-set",
+    "storage-add",
+    "storage-get",
+    "storage-list",
+    "unit-get",
+];
 
 /// The running machines by unit.
 #[derive(Debug)]
@@ -79,7 +120,10 @@ impl Machines {
     pub(crate) fn new(model: &Path) -> io::Result<Self> {
         let directory = model.join("machines");
         fs::create_dir_all(&directory)?;
-        Ok(Self { directory, running: Mutex::new(BTreeMap::new()) })
+        Ok(Self {
+            directory,
+            running: Mutex::new(BTreeMap::new()),
+        })
     }
 
     /// `/var/lib/juju` of a machine, on the host.
@@ -104,7 +148,11 @@ impl Machines {
         let place = self.directory.join(number);
         let juju = self.juju(number);
         let agent = self.agent(number, unit);
-        for directory in [agent.join("charm"), agent.join("resources"), juju.join("tools").join(unit_tag(unit))] {
+        for directory in [
+            agent.join("charm"),
+            agent.join("resources"),
+            juju.join("tools").join(unit_tag(unit)),
+        ] {
             fs::create_dir_all(&directory)
                 .with_context(|| format!("cannot create `{}`", directory.display()))?;
         }
@@ -115,20 +163,32 @@ impl Machines {
             }
         }
         let ip = IpAddr::V4(address(number));
-        let short = model_uuid.get(model_uuid.len().saturating_sub(6)..).unwrap_or(model_uuid);
+        let short = model_uuid
+            .get(model_uuid.len().saturating_sub(6)..)
+            .unwrap_or(model_uuid);
         let hostname = format!("juju-{short}-{number}");
         let mut spec = MachineSpec::new(&place, &hostname, Address { ip, prefix: PREFIX })
             .context("cannot find this program")?;
         spec.hidden = hidden.to_vec();
-        let bind = |source: PathBuf, target: &Path, read_only| Bind { source, target: target.to_owned(), read_only };
-        spec.binds.push(bind(juju, Path::new("/var/lib/juju"), false));
-        spec.binds.push(bind(spec.helper.clone(), Path::new("/usr/bin/juju-exec"), true));
+        let bind = |source: PathBuf, target: &Path, read_only| Bind {
+            source,
+            target: target.to_owned(),
+            read_only,
+        };
+        spec.binds
+            .push(bind(juju, Path::new("/var/lib/juju"), false));
+        spec.binds.push(bind(
+            spec.helper.clone(),
+            Path::new("/usr/bin/juju-exec"),
+            true,
+        ));
         for (id, location) in storage {
             let source = self.directory.join("..").join("storage").join(id);
             fs::create_dir_all(&source).context("cannot create the storage")?;
             spec.binds.push(bind(source, location, false));
         }
-        let machine = Machine::start(spec).with_context(|| format!("cannot start the machine of {unit}"))?;
+        let machine =
+            Machine::start(spec).with_context(|| format!("cannot start the machine of {unit}"))?;
         self.lock().insert(unit.to_owned(), machine);
         Ok(())
     }
@@ -146,7 +206,9 @@ impl Machines {
     pub(crate) fn remove(&self, unit: &str) -> Result<()> {
         let machine = self.lock().remove(unit);
         if let Some(machine) = machine {
-            machine.remove(GRACE).with_context(|| format!("cannot remove the machine of {unit}"))?;
+            machine
+                .remove(GRACE)
+                .with_context(|| format!("cannot remove the machine of {unit}"))?;
         }
         Ok(())
     }
@@ -162,14 +224,26 @@ impl Machines {
 
     /// Runs a command in the unit's machine for a client; its exit status. One word is a shell's
     /// command line, several are taken as they are, none is a shell.
-    pub(crate) fn ssh(&self, world: &World, client: &Client, unit: &str, words: &[String]) -> Result<i32> {
+    pub(crate) fn ssh(
+        &self,
+        world: &World,
+        client: &Client,
+        unit: &str,
+        words: &[String],
+    ) -> Result<i32> {
         let unit = match unit.split_once('/') {
-            Some((name, "leader")) => {
-                world.state().model.applications.get(name).and_then(|a| a.leader.clone()).unwrap_or_default()
-            }
+            Some((name, "leader")) => world
+                .state()
+                .model
+                .applications
+                .get(name)
+                .and_then(|a| a.leader.clone())
+                .unwrap_or_default(),
             _ => unit.to_owned(),
         };
-        let Some(machine) = self.of(&unit) else { bail!("unit {unit:?} has no machine") };
+        let Some(machine) = self.of(&unit) else {
+            bail!("unit {unit:?} has no machine")
+        };
         let mut command = match words {
             [] => {
                 let mut command = machine.command_in("/root", "bash");
@@ -204,19 +278,27 @@ fn attend(mut child: Child, client: &Client) -> Result<i32> {
     let end = process::end_of(child.id()).context("cannot watch the command")?;
     loop {
         let connection = client.connection();
-        let mut events = [PollFd::new(&end, PollFlags::IN), PollFd::new(&connection, PollFlags::IN | PollFlags::RDHUP)];
+        let mut events = [
+            PollFd::new(&end, PollFlags::IN),
+            PollFd::new(&connection, PollFlags::IN | PollFlags::RDHUP),
+        ];
         match poll(&mut events, None) {
             Err(rustix::io::Errno::INTR) => continue,
             result => result.context("cannot wait for the command")?,
         };
-        let (ended, left) = (!events[0].revents().is_empty(), !events[1].revents().is_empty());
+        let (ended, left) = (
+            !events[0].revents().is_empty(),
+            !events[1].revents().is_empty(),
+        );
         if ended || left {
             if !ended {
                 // It may have ended on its own in between.
                 drop(child.kill());
             }
             let status = child.wait().context("cannot wait for the command")?;
-            return Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
+            return Ok(status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)));
         }
     }
 }

@@ -19,6 +19,7 @@ mod daemon;
 mod link;
 mod log;
 mod machines;
+mod random;
 mod script;
 mod show;
 mod tool;
@@ -34,8 +35,12 @@ fn main() -> ExitCode {
 }
 
 fn own_role(words: Vec<OsString>) -> i32 {
-    let name = words.first().and_then(|program| Path::new(program).file_name());
-    let name = name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = words
+        .first()
+        .and_then(|program| Path::new(program).file_name());
+    let name = name
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     if name.starts_with("juju-sim") || name == "juju" {
         cli::main()
     } else {

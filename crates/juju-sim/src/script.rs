@@ -14,12 +14,14 @@ mod redact;
 mod words;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::cli::args::Script;
+use crate::random;
 use redact::Redactor;
 
 /// Runs the script and prints the transcript; the status to exit with.
@@ -27,7 +29,10 @@ pub(crate) fn run(script: &Script) -> Result<i32> {
     let text = std::fs::read_to_string(&script.file)
         .with_context(|| format!("cannot read script `{}`", script.file.display()))?;
     if !text.trim_start().starts_with('#') {
-        bail!("script `{}` must begin with a comment that states what it shows", script.file.display());
+        bail!(
+            "script `{}` must begin with a comment that states what it shows",
+            script.file.display()
+        );
     }
     let model = Model::fresh(&script.file)?;
     let transcript = play(&model, &text);
@@ -50,7 +55,10 @@ pub(crate) fn run(script: &Script) -> Result<i32> {
                 println!("{}: as expected", script.file.display());
                 return Ok(0);
             }
-            println!("{}: the transcript differs (- expected, + seen)", script.file.display());
+            println!(
+                "{}: the transcript differs (- expected, + seen)",
+                script.file.display()
+            );
             print!("{}", golden::difference(&expected, &transcript));
             Ok(1)
         }
@@ -68,7 +76,8 @@ fn play(model: &Model, text: &str) -> Result<String> {
             transcript.push('\n');
             continue;
         }
-        let mut words = words::split(&line).with_context(|| format!("cannot read line `{line}`"))?;
+        let mut words =
+            words::split(&line).with_context(|| format!("cannot read line `{line}`"))?;
         let variable = match &words[..] {
             [name, equals, _, ..] if equals == "=" => Some(name.clone()),
             _ => None,
@@ -83,14 +92,18 @@ fn play(model: &Model, text: &str) -> Result<String> {
         if let Some(name) = variable {
             variables.insert(name, output.trim().to_owned());
         }
-        redactor.learn(&model.run(&["status".into(), "--format".into(), "json".into()])?.0);
-        transcript.push_str(&format!("> {}\n", redactor.apply(&line)));
+        redactor.learn(
+            &model
+                .run(&["status".into(), "--format".into(), "json".into()])?
+                .0,
+        );
+        let _ = writeln!(transcript, "> {}", redactor.apply(&line));
         transcript.push_str(&redactor.apply(&output));
         if !output.is_empty() && !output.ends_with('\n') {
             transcript.push('\n');
         }
         if status != 0 {
-            transcript.push_str(&format!("[exit {status}]\n"));
+            let _ = writeln!(transcript, "[exit {status}]");
         }
     }
     Ok(transcript)
@@ -105,9 +118,7 @@ struct Model {
 
 impl Model {
     fn fresh(script: &Path) -> Result<Self> {
-        let mut bytes = [0_u8; 6];
-        getrandom::fill(&mut bytes).context("cannot get randomness")?;
-        let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = random::hex(&random::bytes::<6>()?);
         let directory = std::env::temp_dir().join(format!("juju-sim-script-{name}"));
         std::fs::create_dir(&directory)
             .with_context(|| format!("cannot create `{}`", directory.display()))?;
@@ -115,7 +126,7 @@ impl Model {
         Ok(Self {
             program: std::env::current_exe().context("cannot find this program")?,
             directory,
-            scripts: script.parent().unwrap_or(Path::new("/")).to_owned(),
+            scripts: script.parent().unwrap_or_else(|| Path::new("/")).to_owned(),
         })
     }
 
@@ -134,7 +145,8 @@ impl Model {
         // The command holds the writing ends; without it gone the reader would wait for itself.
         drop(command);
         let mut output = String::new();
-        std::io::Read::read_to_string(&mut reader, &mut output).context("cannot read the output")?;
+        std::io::Read::read_to_string(&mut reader, &mut output)
+            .context("cannot read the output")?;
         let status = child.wait().context("cannot wait for juju-sim")?;
         Ok((output, status.code().unwrap_or(255)))
     }
@@ -143,7 +155,10 @@ impl Model {
 impl Drop for Model {
     fn drop(&mut self) {
         if let Err(error) = self.run(&["destroy-model".into()]) {
-            eprintln!("cannot destroy the model in {}: {error:#}", self.directory.display());
+            eprintln!(
+                "cannot destroy the model in {}: {error:#}",
+                self.directory.display()
+            );
         }
         drop(std::fs::remove_dir_all(&self.directory));
     }

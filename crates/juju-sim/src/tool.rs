@@ -16,7 +16,11 @@ use std::os::unix::net::UnixStream;
 /// Sends a list of byte strings.
 pub(crate) fn send(to: &mut impl Write, parts: &[&[u8]]) -> io::Result<()> {
     let mut message = Vec::new();
-    let number = |n: usize| u32::try_from(n).map(u32::to_be_bytes).map_err(io::Error::other);
+    let number = |n: usize| {
+        u32::try_from(n)
+            .map(u32::to_be_bytes)
+            .map_err(io::Error::other)
+    };
     message.extend(number(parts.len())?);
     for part in parts {
         message.extend(number(part.len())?);
@@ -39,7 +43,9 @@ pub(crate) fn receive(from: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
         let mut bytes = [0; 4];
         from.read_exact(&mut bytes)?;
         let length = u32::from_be_bytes(bytes) as usize;
-        left = left.checked_sub(length).ok_or_else(|| io::Error::other("message too large"))?;
+        left = left
+            .checked_sub(length)
+            .ok_or_else(|| io::Error::other("message too large"))?;
         let mut part = vec![0; length];
         from.read_exact(&mut part)?;
         parts.push(part);
@@ -50,7 +56,11 @@ pub(crate) fn receive(from: &mut impl Read) -> io::Result<Vec<Vec<u8>>> {
 /// Runs as the tool `name`; the status to exit with.
 pub(crate) fn main(name: &str, arguments: Vec<OsString>) -> i32 {
     let arguments: Vec<Vec<u8>> = arguments.into_iter().map(OsString::into_vec).collect();
-    let done = if name == "juju-exec" || name == "juju-run" { exec(&arguments) } else { tool(name, &arguments) };
+    let done = if name == "juju-exec" || name == "juju-run" {
+        exec(&arguments)
+    } else {
+        tool(name, &arguments)
+    };
     done.unwrap_or_else(|text| {
         eprintln!("ERROR {text}");
         1
@@ -69,15 +79,22 @@ fn tool(name: &str, arguments: &[Vec<u8>]) -> Result<i32, String> {
     let directory = directory.into_os_string().into_vec();
     let call = |stdin: Option<&[u8]>| {
         let flag: &[u8] = if stdin.is_some() { b"1" } else { b"" };
-        let mut parts: Vec<&[u8]> =
-            vec![context.as_bytes(), &directory, name.as_bytes(), flag, stdin.unwrap_or_default()];
+        let mut parts: Vec<&[u8]> = vec![
+            context.as_bytes(),
+            &directory,
+            name.as_bytes(),
+            flag,
+            stdin.unwrap_or_default(),
+        ];
         parts.extend(arguments.iter().map(Vec::as_slice));
         ask(&address, &parts)
     };
     let mut answer = call(None)?;
     if answer.len() == 1 && answer[0] == b"stdin" {
         let mut stdin = Vec::new();
-        io::stdin().read_to_end(&mut stdin).map_err(|error| error.to_string())?;
+        io::stdin()
+            .read_to_end(&mut stdin)
+            .map_err(|error| error.to_string())?;
         answer = call(Some(&stdin))?;
     }
     print(&answer)
@@ -91,17 +108,18 @@ fn exec(arguments: &[Vec<u8>]) -> Result<i32, String> {
     let mut rest = arguments.iter().map(Vec::as_slice);
     while let Some(word) = rest.next() {
         match word {
-            b"--no-context" | b"--force-remote-unit" | b"--operator" if words.is_empty() => {}
+            b"--no-context" | b"--force-remote-unit" | b"--operator" | b"--" if words.is_empty() => {}
             b"-r" | b"--relation" if words.is_empty() => relation = rest.next().unwrap_or_default(),
             b"--remote-unit" if words.is_empty() => remote_unit = rest.next().unwrap_or_default(),
             b"-u" | b"--unit" if words.is_empty() => {
                 unit = String::from_utf8_lossy(rest.next().unwrap_or_default()).into_owned();
             }
-            b"--" if words.is_empty() => {}
             other => words.push(other),
         }
     }
-    let first = words.first().map(|word| String::from_utf8_lossy(word).into_owned());
+    let first = words
+        .first()
+        .map(|word| String::from_utf8_lossy(word).into_owned());
     if let Some(first) = first.filter(|first| is_unit(first)) {
         unit = first;
         words.remove(0);
@@ -112,7 +130,9 @@ fn exec(arguments: &[Vec<u8>]) -> Result<i32, String> {
     if !is_unit(&unit) {
         return Err("missing unit-name".into());
     }
-    let unit = unit.strip_prefix("unit-").map_or(unit.replace('/', "-"), str::to_owned);
+    let unit = unit
+        .strip_prefix("unit-")
+        .map_or_else(|| unit.replace('/', "-"), str::to_owned);
     let commands = words.join(&b' ');
     let address = format!("/var/lib/juju/agents/unit-{unit}/run.socket");
     print(&ask(&address, &[&commands, relation, remote_unit])?)
@@ -138,9 +158,16 @@ fn print(answer: &[Vec<u8>]) -> Result<i32, String> {
         return Err("cannot read the agent's answer".into());
     };
     // A reader that left is no reason to fail.
-    drop(io::stdout().write_all(output).and_then(|()| io::stdout().flush()));
+    drop(
+        io::stdout()
+            .write_all(output)
+            .and_then(|()| io::stdout().flush()),
+    );
     drop(io::stderr().write_all(errors));
-    std::str::from_utf8(status).ok().and_then(|s| s.parse().ok()).ok_or_else(|| "no exit status".into())
+    std::str::from_utf8(status)
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .ok_or_else(|| "no exit status".into())
 }
 
 #[cfg(test)]
@@ -151,14 +178,22 @@ mod tests {
     fn messages_survive_the_wire() {
         let mut wire = Vec::new();
         send(&mut wire, &[b"a", b"", b"bc"]).unwrap();
-        assert_eq!(receive(&mut wire.as_slice()).unwrap(), [b"a".to_vec(), vec![], b"bc".to_vec()]);
+        assert_eq!(
+            receive(&mut wire.as_slice()).unwrap(),
+            [b"a".to_vec(), vec![], b"bc".to_vec()]
+        );
         wire.truncate(wire.len() - 1);
         assert!(receive(&mut wire.as_slice()).is_err());
     }
 
     #[test]
     fn units_and_their_tags() {
-        for (name, good) in [("kc/0", true), ("unit-kafka-connect-0", true), ("echo", false), ("a/b", false)] {
+        for (name, good) in [
+            ("kc/0", true),
+            ("unit-kafka-connect-0", true),
+            ("echo", false),
+            ("a/b", false),
+        ] {
             assert_eq!(is_unit(name), good, "{name}");
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! `UPDATE=1` rewrites the transcripts: read the difference as prose before you commit it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,7 +11,11 @@ fn play(name: &str) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
     let file = |ending: &str| -> PathBuf { directory.join(format!("{name}.{ending}")) };
     let mut command = Command::new(env!("CARGO_BIN_EXE_juju-sim"));
-    command.arg("script").arg(file("txt")).arg("--golden").arg(file("golden"));
+    command
+        .arg("script")
+        .arg(file("txt"))
+        .arg("--golden")
+        .arg(file("golden"));
     if std::env::var_os("UPDATE").is_some() {
         command.arg("--update");
     }

@@ -14,10 +14,16 @@ const LAST_RETRY_MS: Millis = 300_000;
 
 /// Puts the unit into error; the same hook is to be run again.
 pub(super) fn failed(state: &mut State, unit: &str, hook: &Hook, now: Millis) {
-    let retries = state.model.config.get("automatically-retry-hooks").is_none_or(|value| value != "false");
+    let retries = state
+        .model
+        .config
+        .get("automatically-retry-hooks")
+        .is_none_or(|value| value != "false");
     if let Some(extra) = state.units.get_mut(unit) {
         extra.memory.failed = Some(hook.clone());
-        let pause = FIRST_RETRY_MS.saturating_mul(1 << extra.failures.min(16)).min(LAST_RETRY_MS);
+        let pause = FIRST_RETRY_MS
+            .saturating_mul(1 << extra.failures.min(16))
+            .min(LAST_RETRY_MS);
         extra.failures += 1;
         extra.retry_at = retries.then_some(now + pause);
         extra.last_hook = now;
@@ -33,9 +39,18 @@ pub(super) fn failed(state: &mut State, unit: &str, hook: &Hook, now: Millis) {
             }
         }
         Hook::Secret { id, .. } => {
-            row.data.insert("secret-uri".into(), json!(format!("secret:{id}")));
+            row.data
+                .insert("secret-uri".into(), json!(format!("secret:{id}")));
         }
-        _ => {}
+        Hook::Install
+        | Hook::LeaderElected
+        | Hook::ConfigChanged
+        | Hook::Start
+        | Hook::UpgradeCharm
+        | Hook::UpdateStatus
+        | Hook::Stop
+        | Hook::Remove
+        | Hook::Storage { .. } => {}
     }
     if let Some(unit) = state.model.units.get_mut(unit) {
         unit.agent_status = row;

@@ -1,5 +1,6 @@
 //! `juju-exec` in the machine: takes commands at the unit's `run.socket` and queues them.
 
+use std::fmt::Write as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,7 +36,12 @@ pub(super) fn start(world: &Shared, unit: &str) -> Option<Listener> {
     let listener = match link::bind(&directory, SOCKET) {
         Ok(listener) => listener,
         Err(error) => {
-            world.log(unit, "ERROR", "juju.sim", &format!("cannot bind {SOCKET}: {error}"));
+            world.log(
+                unit,
+                "ERROR",
+                "juju.sim",
+                &format!("cannot bind {SOCKET}: {error}"),
+            );
             return None;
         }
     };
@@ -55,21 +61,38 @@ pub(super) fn start(world: &Shared, unit: &str) -> Option<Listener> {
 }
 
 fn serve(world: &Shared, unit: &str, mut socket: UnixStream) {
-    let Ok(parts) = tool::receive(&mut socket) else { return };
-    let mut parts = parts.into_iter().map(|part| String::from_utf8_lossy(&part).into_owned());
+    let Ok(parts) = tool::receive(&mut socket) else {
+        return;
+    };
+    let mut parts = parts
+        .into_iter()
+        .map(|part| String::from_utf8_lossy(&part).into_owned());
     let mut word = || parts.next().unwrap_or_default();
     let (commands, relation, remote_unit) = (word(), word(), word());
     let task = tasks::exec_from_machine(world, unit, commands, relation, remote_unit);
     let Some(task) = task else { return };
-    let text = |key: &str| task.results.get(key).and_then(Value::as_str).unwrap_or_default();
-    let code = task.results.get("return-code").and_then(Value::as_i64).unwrap_or(1);
+    let text = |key: &str| {
+        task.results
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let code = task
+        .results
+        .get("return-code")
+        .and_then(Value::as_i64)
+        .unwrap_or(1);
     let mut errors = text("stderr").to_owned();
     if !task.message.is_empty() {
-        errors.push_str(&format!("ERROR {}\n", task.message));
+        let _ = writeln!(errors, "ERROR {}", task.message);
     }
     // The caller may have gone.
     drop(tool::send(
         &mut socket,
-        &[code.to_string().as_bytes(), text("stdout").as_bytes(), errors.as_bytes()],
+        &[
+            code.to_string().as_bytes(),
+            text("stdout").as_bytes(),
+            errors.as_bytes(),
+        ],
     ));
 }

@@ -1,6 +1,7 @@
 //! The unit agent: decides what to run, runs it, and takes the result over into the model.
 
 mod context;
+mod execute;
 mod failure;
 mod host;
 mod listener;
@@ -8,7 +9,9 @@ mod place;
 pub(crate) mod process;
 pub(crate) mod resolver;
 mod run;
+mod task;
 pub(crate) mod view;
+mod workload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +75,8 @@ fn live(world: &World, unit: &str) {
                     continue;
                 }
                 let due = view::next_due(&state, unit, now);
-                let limit = due.map_or(3_600_000, |due| due.saturating_sub(now).clamp(5, 3_600_000));
+                let limit =
+                    due.map_or(3_600_000, |due| due.saturating_sub(now).clamp(5, 3_600_000));
                 state = world.wait(state, Duration::from_millis(limit));
             }
             // Woken by whoever ends its turn.
@@ -97,7 +101,7 @@ fn live(world: &World, unit: &str) {
             }
             Some(Operation::Task(id)) => {
                 drop(state);
-                run::task(world, unit, id);
+                task::task(world, unit, id);
                 state = world.state();
             }
         }
@@ -107,14 +111,21 @@ fn live(world: &World, unit: &str) {
 /// Dice that depend on the model's seed, the unit and what it has run so far, on nothing else.
 fn dice(state: &State, unit: &str) -> StdRng {
     let runs = state.units.get(unit).map_or(0, |extra| extra.runs);
-    let name = unit.bytes().fold(runs, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let name = unit.bytes().fold(runs, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+    });
     StdRng::seed_from_u64(state.seed ^ name)
 }
 
 /// Shows the agent as idle when it has nothing to do; true if it was not shown so before.
 fn rest(state: &mut State, unit: &str) -> bool {
-    let failed = state.units.get(unit).is_some_and(|extra| extra.memory.failed.is_some());
-    let Some(row) = state.model.units.get_mut(unit).filter(|_| !failed) else { return false };
+    let failed = state
+        .units
+        .get(unit)
+        .is_some_and(|extra| extra.memory.failed.is_some());
+    let Some(row) = state.model.units.get_mut(unit).filter(|_| !failed) else {
+        return false;
+    };
     if row.agent_status.status == Status::Idle {
         return false;
     }
@@ -144,10 +155,22 @@ pub(crate) fn busy(state: &State, unit: &str) -> Option<String> {
 /// Whether there is a relation that the unit does not know yet.
 fn enters(state: &State, unit: &str) -> bool {
     let own = juju_sim_model::state::application_of(unit);
-    let known = |id: &u32| state.model.units.get(unit).is_some_and(|row| row.relations.contains_key(id));
-    state.units.get(unit).is_some_and(|extra| extra.memory.installed)
+    let known = |id: &u32| {
+        state
+            .model
+            .units
+            .get(unit)
+            .is_some_and(|row| row.relations.contains_key(id))
+    };
+    state
+        .units
+        .get(unit)
+        .is_some_and(|extra| extra.memory.installed)
         && !state.dying(unit)
-        && state.model.relations_of(own).any(|r| r.life == Life::Alive && !known(&r.id))
+        && state
+            .model
+            .relations_of(own)
+            .any(|r| r.life == Life::Alive && !known(&r.id))
 }
 
 fn next(state: &State, unit: &str) -> Option<Operation> {
@@ -161,7 +184,12 @@ fn next(state: &State, unit: &str) -> Option<Operation> {
 const IN_TURN: &str = "hooks-in-turn";
 
 fn has_turn(state: &State, unit: &str) -> bool {
-    if state.model.config.get(IN_TURN).is_none_or(|value| value != "true") {
+    if state
+        .model
+        .config
+        .get(IN_TURN)
+        .is_none_or(|value| value != "true")
+    {
         return true;
     }
     let waits_for = |(name, extra): (&String, &UnitExtra)| {

@@ -15,15 +15,25 @@ pub(super) fn prepare(world: &World, unit: &str) -> Result<()> {
     let row = state.model.units.get(unit).context("the unit is gone")?;
     let number = row.machine.clone();
     let uuid = state.model.uuid.clone();
-    let hidden = state.applications.get(application_of(unit)).map(|extra| extra.hidden.clone());
+    let hidden = state
+        .applications
+        .get(application_of(unit))
+        .map(|extra| extra.hidden.clone());
     let storage: Vec<_> = row
         .storage
         .iter()
         .filter(|instance| instance.kind == StorageKind::Filesystem)
-        .map(|instance| (instance.id.replace('/', "-"), instance.location.clone().into()))
+        .map(|instance| {
+            (
+                instance.id.replace('/', "-"),
+                instance.location.clone().into(),
+            )
+        })
         .collect();
     drop(state);
-    world.machines.start(unit, &number, &uuid, &hidden.unwrap_or_default(), &storage)?;
+    world
+        .machines
+        .start(unit, &number, &uuid, &hidden.unwrap_or_default(), &storage)?;
     unpack(world, unit)?;
     let mut state = world.state();
     if let Some(row) = state.model.units.get_mut(unit) {
@@ -40,14 +50,21 @@ pub(super) fn prepare(world: &World, unit: &str) -> Result<()> {
         extra.ready = true;
     }
     world.publish(state);
-    world.log(unit, "INFO", "juju.machine", &format!("machine {number} started"));
+    world.log(
+        unit,
+        "INFO",
+        "juju.machine",
+        &format!("machine {number} started"),
+    );
     Ok(())
 }
 
 /// Brings the charm directory up to the application's revision, if it is not.
 pub(super) fn unpack(world: &World, unit: &str) -> Result<()> {
     let state = world.state();
-    let Some((source, number, before)) = wanted(&state, unit) else { return Ok(()) };
+    let Some((source, number, before)) = wanted(&state, unit) else {
+        return Ok(());
+    };
     drop(state);
     let target = world.machines.agent(&number, unit).join("charm");
     let previous = before.map(|(_, files)| files).unwrap_or_default();
@@ -66,10 +83,34 @@ type Unpacked = (String, Vec<String>);
 fn wanted(state: &State, unit: &str) -> Option<(String, String, Option<Unpacked>)> {
     let application = state.model.applications.get(application_of(unit))?;
     let before = state.units.get(unit)?.unpacked.clone();
-    if before.as_ref().is_some_and(|(source, _)| *source == application.charm_dir) {
+    if before
+        .as_ref()
+        .is_some_and(|(source, _)| *source == application.charm_dir)
+    {
         return None;
     }
-    Some((application.charm_dir.clone(), state.model.units.get(unit)?.machine.clone(), before))
+    Some((
+        application.charm_dir.clone(),
+        state.model.units.get(unit)?.machine.clone(),
+        before,
+    ))
+}
+
+/// Sees to it that a filesystem instance is where the charm will look for it.
+pub(super) fn provide(world: &World, unit: &str, id: &str) -> Result<()> {
+    let state = world.state();
+    let row = state.model.units.get(unit).context("the unit is gone")?;
+    let instance = row.storage.iter().find(|instance| instance.id == id);
+    let location = instance
+        .filter(|instance| instance.kind == StorageKind::Filesystem)
+        .map(|instance| instance.location.clone());
+    drop(state);
+    let Some(location) = location else {
+        return Ok(());
+    };
+    let machine = world.machines.of(unit).context("the unit has no machine")?;
+    let seen = machine.root().join(location.trim_start_matches('/'));
+    std::fs::create_dir_all(seen).with_context(|| format!("cannot provide storage `{location}`"))
 }
 
 /// Ends the machine of a unit that is dead.

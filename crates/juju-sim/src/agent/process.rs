@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,11 @@ pub(crate) struct Call {
 /// What becomes of a call.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    Answer { code: i32, stdout: Vec<u8>, stderr: Vec<u8> },
+    Answer {
+        code: i32,
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+    },
     /// The tool wants standard input: ask again with it.
     Stdin,
     /// The planned end of this process.
@@ -99,25 +103,36 @@ pub(crate) fn serve(mut files: Files, observer: &mut impl Observer) -> io::Resul
             [events[0].revents(), events[1].revents()]
         };
         if out_open {
-            out_open = drain(&mut files.stdout, &mut ended.stdout, &mut out, &mut |line| {
-                observer.line(Stream::Out, line);
-            });
+            out_open = drain(
+                &mut files.stdout,
+                &mut ended.stdout,
+                &mut out,
+                &mut |line| {
+                    observer.line(Stream::Out, line);
+                },
+            );
         }
         if err_open {
-            err_open = drain(&mut files.stderr, &mut ended.stderr, &mut err, &mut |line| {
-                observer.line(Stream::Err, line);
-            });
+            err_open = drain(
+                &mut files.stderr,
+                &mut ended.stderr,
+                &mut err,
+                &mut |line| {
+                    observer.line(Stream::Err, line);
+                },
+            );
         }
-        if ready[1].contains(PollFlags::IN) && !ended.killed {
-            if let Ok((socket, _)) = files.tools.accept() {
-                let start = Instant::now();
-                // A caller that died or sent nonsense is its own problem.
-                if let Ok(Reply::Kill) = answer(socket, observer, &mut ended) {
-                    ended.killed = true;
-                    observer.kill();
-                }
-                ended.answering += start.elapsed();
+        if ready[1].contains(PollFlags::IN)
+            && !ended.killed
+            && let Ok((socket, _)) = files.tools.accept()
+        {
+            let start = Instant::now();
+            // A caller that died or sent nonsense is its own problem.
+            if let Ok(Reply::Kill) = answer(socket, observer, &mut ended) {
+                ended.killed = true;
+                observer.kill();
             }
+            ended.answering += start.elapsed();
         }
         if !ready[0].is_empty() {
             out.end(&mut |line| observer.line(Stream::Out, line));
@@ -127,7 +142,11 @@ pub(crate) fn serve(mut files: Files, observer: &mut impl Observer) -> io::Resul
     }
 }
 
-fn answer(mut socket: UnixStream, observer: &mut impl Observer, ended: &mut Ended) -> io::Result<Reply> {
+fn answer(
+    mut socket: UnixStream,
+    observer: &mut impl Observer,
+    ended: &mut Ended,
+) -> io::Result<Reply> {
     socket.set_nonblocking(false)?;
     socket.set_read_timeout(Some(Duration::from_secs(30)))?;
     socket.set_write_timeout(Some(Duration::from_secs(30)))?;
@@ -140,7 +159,9 @@ fn answer(mut socket: UnixStream, observer: &mut impl Observer, ended: &mut Ende
         directory,
         tool: tool.clone(),
         stdin: (flag == "1").then_some(stdin),
-        arguments: parts.map(|part| String::from_utf8_lossy(&part).into_owned()).collect(),
+        arguments: parts
+            .map(|part| String::from_utf8_lossy(&part).into_owned())
+            .collect(),
     };
     if call.stdin.is_none() {
         ended.calls += 1;
@@ -148,7 +169,11 @@ fn answer(mut socket: UnixStream, observer: &mut impl Observer, ended: &mut Ende
     }
     let reply = observer.call(call);
     match &reply {
-        Reply::Answer { code, stdout, stderr } => {
+        Reply::Answer {
+            code,
+            stdout,
+            stderr,
+        } => {
             tool::send(&mut socket, &[code.to_string().as_bytes(), stdout, stderr])?;
         }
         Reply::Stdin => tool::send(&mut socket, &[b"stdin"])?,
@@ -208,9 +233,14 @@ impl Lines {
 
 /// A descriptor that becomes readable when the process ends.
 pub(crate) fn end_of(pid: u32) -> io::Result<OwnedFd> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+    Ok(rustix::process::pidfd_open(
+        pid,
+        rustix::process::PidfdFlags::empty(),
+    )?)
 }
 
 #[cfg(test)]

@@ -48,8 +48,15 @@ pub(crate) enum Hook {
     Stop,
     Remove,
     Relation(RelationHook),
-    Storage { attached: bool, id: String },
-    Secret { event: SecretEvent, id: String, revision: Option<u32> },
+    Storage {
+        attached: bool,
+        id: String,
+    },
+    Secret {
+        event: SecretEvent,
+        id: String,
+        revision: Option<u32>,
+    },
 }
 
 /// A hook of a relation.
@@ -95,7 +102,10 @@ impl Hook {
             Self::Relation(hook) => format!("{}-relation-{}", hook.endpoint, hook.event.name()),
             Self::Storage { attached, id } => {
                 let name = id.split('/').next().unwrap_or_default();
-                format!("{name}-storage-{}", if *attached { "attached" } else { "detaching" })
+                format!(
+                    "{name}-storage-{}",
+                    if *attached { "attached" } else { "detaching" }
+                )
             }
             Self::Secret { event, .. } => format!("secret-{}", event.name()),
         }
@@ -126,6 +136,7 @@ impl SecretEvent {
 }
 
 /// The model as one unit's agent sees it now.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as Juju keeps them")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) unit: String,
@@ -161,6 +172,7 @@ pub(crate) struct RelationView {
 }
 
 /// What the agent remembers between hooks.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, as Juju keeps them")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Memory {
     pub(crate) installed: bool,
@@ -199,13 +211,17 @@ pub(crate) fn next(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<
         return Some(Operation::Dead);
     }
     if let Some(failed) = &memory.failed {
-        let task = if memory.installed { view.task.map(Operation::Task) } else { None };
+        let task = if memory.installed {
+            view.task.map(Operation::Task)
+        } else {
+            None
+        };
         return task.or_else(|| view.retry_due.then(|| Operation::Hook(failed.clone())));
     }
-    if memory.installed {
-        if let Some(operation) = installed(view, memory, dice) {
-            return Some(operation);
-        }
+    if memory.installed
+        && let Some(operation) = installed(view, memory, dice)
+    {
+        return Some(operation);
     }
     if let Some(operation) = storage(view, memory, dice) {
         return Some(operation);
@@ -216,7 +232,11 @@ pub(crate) fn next(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<
     if memory.start_queued {
         return Some(Operation::Hook(Hook::Start));
     }
-    if view.dying { dying(view, memory, dice) } else { living(view, memory, dice) }
+    if view.dying {
+        dying(view, memory, dice)
+    } else {
+        living(view, memory, dice)
+    }
 }
 
 fn installed(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {
@@ -227,21 +247,36 @@ fn installed(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operat
         let unknown: Vec<_> = view.relations.iter().filter(unknown).collect();
         if !unknown.is_empty() {
             let (id, relation) = unknown[dice.random_range(0..unknown.len())];
-            return Some(relation_hook(RelationEvent::Created, *id, relation, None, None));
+            return Some(relation_hook(
+                RelationEvent::Created,
+                *id,
+                relation,
+                None,
+                None,
+            ));
         }
         if view.leader && !memory.elected {
             return Some(Operation::Hook(Hook::LeaderElected));
         }
         if let Some((event, id, revision)) = view.secrets.first() {
             let (event, id, revision) = (*event, id.clone(), *revision);
-            return Some(Operation::Hook(Hook::Secret { event, id, revision }));
+            return Some(Operation::Hook(Hook::Secret {
+                event,
+                id,
+                revision,
+            }));
         }
     }
     view.task.map(Operation::Task)
 }
 
 fn storage(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {
-    let hook = |attached, id: &String| Operation::Hook(Hook::Storage { attached, id: id.clone() });
+    let hook = |attached, id: &String| {
+        Operation::Hook(Hook::Storage {
+            attached,
+            id: id.clone(),
+        })
+    };
     for id in &memory.storage {
         match view.storage.get(id) {
             None => return Some(Operation::StorageGone(id.clone())),
@@ -253,8 +288,11 @@ fn storage(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operatio
     if view.dying {
         return None;
     }
-    let fresh: Vec<_> =
-        view.storage.iter().filter(|(id, going)| !**going && !memory.storage.contains(*id)).collect();
+    let fresh: Vec<_> = view
+        .storage
+        .iter()
+        .filter(|(id, going)| !**going && !memory.storage.contains(*id))
+        .collect();
     (!fresh.is_empty()).then(|| hook(true, fresh[dice.random_range(0..fresh.len())].0))
 }
 
@@ -268,8 +306,10 @@ fn living(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation
     if memory.config != Some(view.config) {
         return Some(Operation::Hook(Hook::ConfigChanged));
     }
-    relations(view, memory, dice)
-        .or_else(|| view.update_status_due.then_some(Operation::Hook(Hook::UpdateStatus)))
+    relations(view, memory, dice).or_else(|| {
+        view.update_status_due
+            .then_some(Operation::Hook(Hook::UpdateStatus))
+    })
 }
 
 fn dying(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {
@@ -280,7 +320,11 @@ fn dying(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation>
         // Never installed: nothing to stop.
         return Some(Operation::Dead);
     }
-    Some(Operation::Hook(if memory.stopped { Hook::Remove } else { Hook::Stop }))
+    Some(Operation::Hook(if memory.stopped {
+        Hook::Remove
+    } else {
+        Hook::Stop
+    }))
 }
 
 fn relations(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {
@@ -288,7 +332,9 @@ fn relations(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operat
     known.shuffle(dice);
     // Stable: peers keep their random order behind the others.
     known.sort_by_key(|(_, relation)| relation.peer);
-    known.into_iter().find_map(|(id, relation)| one_relation(view, *id, relation))
+    known
+        .into_iter()
+        .find_map(|(id, relation)| one_relation(view, *id, relation))
 }
 
 fn one_relation(view: &View, id: RelationId, memory: &RelationMemory) -> Option<Operation> {
@@ -303,7 +349,11 @@ fn one_relation(view: &View, id: RelationId, memory: &RelationMemory) -> Option<
     let now = view.relations.get(&id);
     let ending = view.dying || now.is_none_or(|relation| relation.dying);
     let relation = now.unwrap_or(&remembered);
-    let members = if ending { None } else { Some(&relation.members) };
+    let members = if ending {
+        None
+    } else {
+        Some(&relation.members)
+    };
     let hook = |event, unit: Option<&String>, departing: Option<String>| {
         Some(relation_hook(event, id, relation, unit, departing))
     };
@@ -314,11 +364,19 @@ fn one_relation(view: &View, id: RelationId, memory: &RelationMemory) -> Option<
         |unit: &&String| members.is_none_or(|members| !members.contains_key(unit.as_str()));
     if let Some(unit) = memory.members.keys().find(departed) {
         let leaving = view.dying || view.application_dying;
-        let departing = if leaving { view.unit.clone() } else { unit.clone() };
+        let departing = if leaving {
+            view.unit.clone()
+        } else {
+            unit.clone()
+        };
         return hook(RelationEvent::Departed, Some(unit), Some(departing));
     }
     if ending {
-        return if memory.peer { Some(Operation::Forget(id)) } else { hook(RelationEvent::Broken, None, None) };
+        return if memory.peer {
+            Some(Operation::Forget(id))
+        } else {
+            hook(RelationEvent::Broken, None, None)
+        };
     }
     if relation.application > memory.application {
         return hook(RelationEvent::Changed, None, None);
@@ -326,13 +384,19 @@ fn one_relation(view: &View, id: RelationId, memory: &RelationMemory) -> Option<
     let members = members?;
     let mut by_number: Vec<_> = members.iter().collect();
     by_number.sort();
-    if let Some((unit, _)) = by_number.iter().find(|(unit, _)| !memory.members.contains_key(*unit)) {
+    if let Some((unit, _)) = by_number
+        .iter()
+        .find(|(unit, _)| !memory.members.contains_key(*unit))
+    {
         return hook(RelationEvent::Joined, Some(unit), None);
     }
     let changed = |(unit, version): &&(&String, &Version)| {
         memory.members.get(*unit).is_some_and(|seen| seen < version)
     };
-    by_number.iter().find(changed).and_then(|(unit, _)| hook(RelationEvent::Changed, Some(unit), None))
+    by_number
+        .iter()
+        .find(changed)
+        .and_then(|(unit, _)| hook(RelationEvent::Changed, Some(unit), None))
 }
 
 fn relation_hook(
@@ -384,7 +448,10 @@ impl Memory {
             Hook::Storage { attached: true, id } => {
                 self.storage.insert(id.clone());
             }
-            Hook::Storage { attached: false, id } => {
+            Hook::Storage {
+                attached: false,
+                id,
+            } => {
                 self.storage.remove(id);
             }
             Hook::Relation(hook) => self.relation_done(hook, view),
@@ -402,11 +469,18 @@ impl Memory {
             };
             self.relations.insert(hook.relation, memory);
         }
-        let Some(memory) = self.relations.get_mut(&hook.relation) else { return };
-        let version = hook.remote_unit.as_ref().and_then(|unit| seen?.members.get(unit).copied());
+        let Some(memory) = self.relations.get_mut(&hook.relation) else {
+            return;
+        };
+        let version = hook
+            .remote_unit
+            .as_ref()
+            .and_then(|unit| seen?.members.get(unit).copied());
         match (hook.event, &hook.remote_unit) {
             (RelationEvent::Joined, Some(unit)) => {
-                memory.members.insert(unit.clone(), version.unwrap_or_default());
+                memory
+                    .members
+                    .insert(unit.clone(), version.unwrap_or_default());
                 memory.changed_pending = Some(unit.clone());
             }
             (RelationEvent::Changed, Some(unit)) => {
@@ -418,7 +492,8 @@ impl Memory {
                 }
             }
             (RelationEvent::Changed, None) => {
-                memory.application = seen.map_or(memory.application, |relation| relation.application);
+                memory.application =
+                    seen.map_or(memory.application, |relation| relation.application);
             }
             (RelationEvent::Departed, Some(unit)) => {
                 memory.members.remove(unit);

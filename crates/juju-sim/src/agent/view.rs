@@ -63,12 +63,22 @@ fn relation_of(model: &Model, relation: &Relation, unit: &str) -> RelationView {
     let Some((mine, other)) = relation.endpoint_of(own).zip(relation.remote_endpoint(own)) else {
         return RelationView::default();
     };
-    let alive = |name: &str| model.units.get(name).is_some_and(|unit| unit.life == Life::Alive);
+    let alive = |name: &str| {
+        model
+            .units
+            .get(name)
+            .is_some_and(|unit| unit.life == Life::Alive)
+    };
     let members = relation
         .in_scope
         .iter()
         .filter(|name| application_of(name) == other.application && *name != unit && alive(name))
-        .map(|name| (name.clone(), relation.unit_bags.get(name).map_or(0, |bag| bag.version)))
+        .map(|name| {
+            (
+                name.clone(),
+                relation.unit_bags.get(name).map_or(0, |bag| bag.version),
+            )
+        })
         .collect();
     RelationView {
         endpoint: mine.name.clone(),
@@ -76,7 +86,10 @@ fn relation_of(model: &Model, relation: &Relation, unit: &str) -> RelationView {
         dying: relation.life != Life::Alive || relation.suspended,
         remote_application: other.application.clone(),
         members,
-        application: relation.application_bags.get(&other.application).map_or(0, |bag| bag.version),
+        application: relation
+            .application_bags
+            .get(&other.application)
+            .map_or(0, |bag| bag.version),
     }
 }
 
@@ -88,31 +101,50 @@ pub(crate) fn memory_of(state: &State, unit: &str) -> Memory {
     let own = application_of(unit);
     let mut memory = extra.memory.clone();
     for (id, known) in row.relations.iter().filter(|(_, known)| known.created) {
-        let Some(relation) = state.model.relations.get(id) else { continue };
-        let (Some(mine), Some(other)) = (relation.endpoint_of(own), relation.remote_endpoint(own)) else {
+        let Some(relation) = state.model.relations.get(id) else {
             continue;
         };
-        let members = known.members.iter().map(|(unit, seen)| (unit.clone(), seen.version)).collect();
+        let (Some(mine), Some(other)) = (relation.endpoint_of(own), relation.remote_endpoint(own))
+        else {
+            continue;
+        };
+        let members = known
+            .members
+            .iter()
+            .map(|(unit, seen)| (unit.clone(), seen.version))
+            .collect();
         let note = RelationMemory {
             endpoint: mine.name.clone(),
             remote_application: other.application.clone(),
             peer: relation.is_peer(),
             members,
             changed_pending: known.changed_pending.clone(),
-            application: known.application_versions.get(&other.application).copied().unwrap_or(0),
+            application: known
+                .application_versions
+                .get(&other.application)
+                .copied()
+                .unwrap_or(0),
             broken: known.broken,
         };
         memory.relations.insert(*id, note);
     }
     let attached = |instance: &&StorageInstance| instance.attached;
-    memory.storage = row.storage.iter().filter(attached).map(|instance| instance.id.clone()).collect();
+    memory.storage = row
+        .storage
+        .iter()
+        .filter(attached)
+        .map(|instance| instance.id.clone())
+        .collect();
     memory
 }
 
 /// Lets an installed unit enter the relations it does not know yet, and leave those that began to
 /// die before it was told.
 pub(crate) fn sync_scopes(state: &mut State, unit: &str) -> bool {
-    let installed = state.units.get(unit).is_some_and(|extra| extra.memory.installed);
+    let installed = state
+        .units
+        .get(unit)
+        .is_some_and(|extra| extra.memory.installed);
     if !installed || state.dying(unit) {
         return false;
     }
@@ -132,7 +164,11 @@ pub(crate) fn sync_scopes(state: &mut State, unit: &str) -> bool {
         .iter()
         .filter(|(id, known)| {
             !known.created
-                && state.model.relations.get(id).is_none_or(|relation| relation.life != Life::Alive)
+                && state
+                    .model
+                    .relations
+                    .get(id)
+                    .is_none_or(|relation| relation.life != Life::Alive)
         })
         .map(|(id, _)| *id)
         .collect();
@@ -171,10 +207,18 @@ pub(crate) fn note(state: &mut State, unit: &str, hook: &Hook, view: &View, now:
             }
         }
     }
-    if let Hook::Secret { event, id, revision } = hook {
+    if let Hook::Secret {
+        event,
+        id,
+        revision,
+    } = hook
+    {
         note_secret(state, unit, *event, id, *revision, now);
     }
     if let Some(extra) = state.units.get_mut(unit) {
+        // Relations and storage are the model's to remember.
+        memory.relations.clear();
+        memory.storage.clear();
         extra.memory = memory;
         extra.failures = 0;
         extra.retry_at = None;
@@ -208,25 +252,34 @@ fn note_secret(
         }
     }
     if let Some(extra) = state.units.get_mut(unit) {
-        extra.secret_hooks.insert((event, id.to_owned(), revision), now);
+        extra
+            .secret_hooks
+            .insert((event, id.to_owned(), revision), now);
     }
 }
 
 fn write_back(state: &mut State, unit: &str, id: u32, memory: Option<RelationMemory>) {
     let row = state.model.units.get_mut(unit);
-    let Some((row, memory)) = row.zip(memory) else { return };
+    let Some((row, memory)) = row.zip(memory) else {
+        return;
+    };
     let known = row.relations.entry(id).or_default();
     known.created = true;
     known.changed_pending = memory.changed_pending;
     known.broken = memory.broken;
     let mut members = BTreeMap::new();
     for (unit, version) in memory.members {
-        let mut member = known.members.remove(&unit).unwrap_or_else(MemberView::default);
+        let mut member = known
+            .members
+            .remove(&unit)
+            .unwrap_or_else(MemberView::default);
         member.version = version;
         members.insert(unit, member);
     }
     known.members = members;
-    known.application_versions.insert(memory.remote_application, memory.application);
+    known
+        .application_versions
+        .insert(memory.remote_application, memory.application);
 }
 
 /// The unit has nothing more to do with the relation.
@@ -240,7 +293,9 @@ pub(crate) fn forget(state: &mut State, unit: &str, id: u32) {
 
 /// The secret hooks that are due, in the order changed, expired, rotate, remove.
 fn secrets_due(state: &State, unit: &str, now: Millis) -> Vec<(SecretEvent, String, Option<u32>)> {
-    let Some(extra) = state.units.get(unit) else { return Vec::new() };
+    let Some(extra) = state.units.get(unit) else {
+        return Vec::new();
+    };
     let mut due = Vec::new();
     let today = clock::rfc3339(now);
     let past = |at: &Option<String>| at.as_ref().is_some_and(|at| *at <= today);
@@ -254,7 +309,8 @@ fn secrets_due(state: &State, unit: &str, now: Millis) -> Vec<(SecretEvent, Stri
         }
         let owns = match &secret.owner {
             SecretOwner::Application(_) => {
-                secret.owner.application() == Some(application_of(unit)) && state.model.is_leader(unit)
+                secret.owner.application() == Some(application_of(unit))
+                    && state.model.is_leader(unit)
             }
             SecretOwner::Unit(owner) => owner == unit,
             SecretOwner::Model => false,
@@ -263,7 +319,9 @@ fn secrets_due(state: &State, unit: &str, now: Millis) -> Vec<(SecretEvent, Stri
             continue;
         }
         let again = |event: SecretEvent, revision: Option<u32>| {
-            let last = extra.secret_hooks.get(&(event, secret.id.clone(), revision));
+            let last = extra
+                .secret_hooks
+                .get(&(event, secret.id.clone(), revision));
             last.is_none_or(|at| now >= at + SECRET_AGAIN_MS)
         };
         for (number, revision) in &secret.revisions {
@@ -275,7 +333,10 @@ fn secrets_due(state: &State, unit: &str, now: Millis) -> Vec<(SecretEvent, Stri
             due.push((SecretEvent::Rotate, id(), None));
         }
         for revision in secret.obsolete() {
-            let reported = secret.revisions.get(&revision).is_some_and(|r| r.obsolete_reported);
+            let reported = secret
+                .revisions
+                .get(&revision)
+                .is_some_and(|r| r.obsolete_reported);
             if !reported {
                 due.push((SecretEvent::Remove, id(), Some(revision)));
             }
@@ -292,13 +353,16 @@ pub(crate) fn next_due(state: &State, unit: &str, now: Millis) -> Option<Millis>
         return extra.retry_at;
     }
     let interval = state.interval("update-status-hook-interval", 300_000);
-    let update = (interval > 0 && extra.memory.started)
-        .then(|| extra.last_hook.saturating_add(interval));
+    let update =
+        (interval > 0 && extra.memory.started).then(|| extra.last_hook.saturating_add(interval));
     // Rotation and expiry are looked at once in a while rather than computed.
     let owns = state.model.secrets.values().any(|secret| {
         secret.owner.application() == Some(application_of(unit))
             && (secret.next_rotate.is_some()
-                || secret.revisions.values().any(|revision| revision.expire.is_some()))
+                || secret
+                    .revisions
+                    .values()
+                    .any(|revision| revision.expire.is_some()))
     });
     let look = owns.then(|| now + 5_000);
     [update, look].into_iter().flatten().min()

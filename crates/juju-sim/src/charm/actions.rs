@@ -29,33 +29,57 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Action>> {
             return Err(invalid(FILE, format!("bad action name {name}")));
         }
         if name == "juju" || name.starts_with("juju-") {
-            return Err(invalid(FILE, format!("cannot use action name {name}: \"juju\" is a reserved name")));
+            return Err(invalid(
+                FILE,
+                format!("cannot use action name {name}: \"juju\" is a reserved name"),
+            ));
         }
         let mut spec = spec.unwrap_or_default();
         let spec_value = Value::Object(spec.clone());
         if let Some(key) = forbidden(&spec_value) {
-            return Err(invalid(FILE, format!("schema key \"{key}\" not compatible with this version of juju")));
+            return Err(invalid(
+                FILE,
+                format!("schema key \"{key}\" not compatible with this version of juju"),
+            ));
         }
         let description = match spec.remove("description") {
             Some(Value::String(text)) => text,
             None => "No description".to_owned(),
-            Some(_) => return Err(invalid(FILE, format!("value for schema key \"description\" of {name} must be a string"))),
+            Some(_) => {
+                return Err(invalid(
+                    FILE,
+                    format!("value for schema key \"description\" of {name} must be a string"),
+                ));
+            }
         };
         let parallel = matches!(spec.remove("parallel"), Some(Value::Bool(true)));
         let grouped = spec.remove("execution-group").is_some();
         spec.remove("title");
         let properties = spec.remove("params").unwrap_or_else(|| json!({}));
         if !properties.is_object() {
-            return Err(invalid(FILE, format!("params of {name} failed to parse as a map")));
+            return Err(invalid(
+                FILE,
+                format!("params of {name} failed to parse as a map"),
+            ));
         }
         let mut schema = spec;
         schema.insert("type".into(), json!("object"));
         schema.insert("properties".into(), properties);
         let schema = Value::Object(schema);
         if let Err(fault) = jsonschema::draft4::new(&schema) {
-            return Err(invalid(FILE, format!("invalid params schema for action schema {name}: {fault}")));
+            return Err(invalid(
+                FILE,
+                format!("invalid params schema for action schema {name}: {fault}"),
+            ));
         }
-        Ok((name, Action { description, schema, parallel: parallel && !grouped }))
+        Ok((
+            name,
+            Action {
+                description,
+                schema,
+                parallel: parallel && !grouped,
+            },
+        ))
     };
     raw.unwrap_or_default().into_iter().map(action).collect()
 }
@@ -64,7 +88,11 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, Action>> {
 fn forbidden(value: &Value) -> Option<&str> {
     match value {
         Value::Object(map) => map.iter().find_map(|(key, value)| {
-            if key == "$ref" || key == "$schema" { Some(key.as_str()) } else { forbidden(value) }
+            if key == "$ref" || key == "$schema" {
+                Some(key.as_str())
+            } else {
+                forbidden(value)
+            }
         }),
         Value::Array(items) => items.iter().find_map(forbidden),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
@@ -76,7 +104,10 @@ impl Action {
     ///
     /// # Errors
     /// The operator's move: the text names the parameter and the fault.
-    pub(crate) fn complete(&self, given: Map<String, Value>) -> std::result::Result<Map<String, Value>, String> {
+    pub(crate) fn complete(
+        &self,
+        given: Map<String, Value>,
+    ) -> std::result::Result<Map<String, Value>, String> {
         let mut given = Value::Object(given);
         insert_defaults(&self.schema, &mut given);
         let validator = jsonschema::draft4::new(&self.schema).map_err(|fault| fault.to_string())?;
@@ -84,15 +115,13 @@ impl Action {
             let path = fault.instance_path().to_string().replace('/', ".");
             return Err(format!("validation failed: (root){path} : {fault}"));
         }
-        match given {
-            Value::Object(map) => Ok(map),
-            _ => Ok(Map::new()),
-        }
+        Ok(given.as_object().cloned().unwrap_or_default())
     }
 }
 
 fn insert_defaults(schema: &Value, target: &mut Value) {
-    let (Some(properties), Some(map)) = (schema["properties"].as_object(), target.as_object_mut()) else {
+    let (Some(properties), Some(map)) = (schema["properties"].as_object(), target.as_object_mut())
+    else {
         return;
     };
     for (name, property) in properties {
@@ -121,8 +150,15 @@ mod tests {
         .unwrap();
         let given = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let go = &actions["go"];
-        assert_eq!(Value::Object(go.complete(given("{}")).unwrap()), json!({"n": 2}));
-        assert!(go.complete(given(r#"{"n": "x"}"#)).unwrap_err().contains(".n"));
+        assert_eq!(
+            Value::Object(go.complete(given("{}")).unwrap()),
+            json!({"n": 2})
+        );
+        assert!(
+            go.complete(given(r#"{"n": "x"}"#))
+                .unwrap_err()
+                .contains(".n")
+        );
         assert!(go.complete(given(r#"{"z": 1}"#)).is_err());
     }
 }

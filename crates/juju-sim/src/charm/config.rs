@@ -44,7 +44,12 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, ConfigOption>> {
     }
     let raw: Raw =
         serde_yaml::from_str(text).map_err(|source| CharmError::Parse { file: FILE, source })?;
-    let options = raw.options.ok_or_else(|| invalid(FILE, "invalid config: empty configuration, key `options` is missing"))?;
+    let options = raw.options.ok_or_else(|| {
+        invalid(
+            FILE,
+            "invalid config: empty configuration, key `options` is missing",
+        )
+    })?;
     let option = |(name, raw): (String, RawOption)| {
         let kind = match raw.kind.as_deref() {
             None | Some("string") => OptionType::String,
@@ -53,18 +58,34 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, ConfigOption>> {
             Some("boolean") => OptionType::Boolean,
             Some("secret") => OptionType::Secret,
             Some(other) => {
-                return Err(invalid(FILE, format!("invalid config: option {name:?} has unknown type {other:?}")));
+                return Err(invalid(
+                    FILE,
+                    format!("invalid config: option {name:?} has unknown type {other:?}"),
+                ));
             }
         };
         let default = raw
             .default
             .map(|value| {
                 fits(kind, value.clone()).ok_or_else(|| {
-                    invalid(FILE, format!("invalid config default: option {name:?} expected {}, got {value}", kind.name()))
+                    invalid(
+                        FILE,
+                        format!(
+                            "invalid config default: option {name:?} expected {}, got {value}",
+                            kind.name()
+                        ),
+                    )
                 })
             })
             .transpose()?;
-        Ok((name, ConfigOption { kind, default, description: raw.description }))
+        Ok((
+            name,
+            ConfigOption {
+                kind,
+                default,
+                description: raw.description,
+            },
+        ))
     };
     options.into_iter().map(option).collect()
 }
@@ -72,10 +93,16 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, ConfigOption>> {
 /// The value as one of the type, or nothing.
 fn fits(kind: OptionType, value: Value) -> Option<Value> {
     match (kind, &value) {
-        (OptionType::String, Value::String(_)) | (OptionType::Boolean, Value::Bool(_)) => Some(value),
+        (OptionType::String, Value::String(_)) | (OptionType::Boolean, Value::Bool(_)) => {
+            Some(value)
+        }
         (OptionType::Int, Value::Number(n)) if n.is_i64() || n.is_u64() => Some(value),
         (OptionType::Float, Value::Number(n)) => n.as_f64().map(Value::from),
-        (OptionType::Secret, Value::String(text)) if text.is_empty() || text.starts_with("secret:") => Some(value),
+        (OptionType::Secret, Value::String(text))
+            if text.is_empty() || text.starts_with("secret:") =>
+        {
+            Some(value)
+        }
         _ => None,
     }
 }
@@ -96,13 +123,19 @@ impl OptionType {
         match self {
             Self::String => Some(Value::from(text)),
             Self::Int => text.parse::<i64>().ok().map(Value::from),
-            Self::Float => text.parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from),
+            Self::Float => text
+                .parse::<f64>()
+                .ok()
+                .filter(|n| n.is_finite())
+                .map(Value::from),
             Self::Boolean => match text {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(Value::from(true)),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(Value::from(false)),
                 _ => None,
             },
-            Self::Secret => (text.is_empty() || text.starts_with("secret:")).then(|| Value::from(text)),
+            Self::Secret => {
+                (text.is_empty() || text.starts_with("secret:")).then(|| Value::from(text))
+            }
         }
     }
 }

@@ -18,7 +18,10 @@ pub(super) fn read(directory: &Path, name: &str) -> Result<Option<String>> {
 }
 
 fn writing<T>(path: &Path, result: io::Result<T>) -> Result<T> {
-    result.map_err(|source| CharmError::Write { path: path.to_owned(), source })
+    result.map_err(|source| CharmError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Copies a charm directory, without version control and hidden files at its root.
@@ -31,7 +34,10 @@ pub(super) fn copy_directory(source: &Path, target: &Path) -> Result<Vec<String>
 fn copy_below(source: &Path, target: &Path, below: &Path, written: &mut Vec<String>) -> Result<()> {
     let from = source.join(below);
     writing(target, fs::create_dir_all(target.join(below)))?;
-    let not_a_charm = |error| CharmError::NotACharm { path: from.clone(), source: error };
+    let not_a_charm = |error| CharmError::NotACharm {
+        path: from.clone(),
+        source: error,
+    };
     for entry in fs::read_dir(&from).map_err(not_a_charm)? {
         let entry = entry.map_err(not_a_charm)?;
         let relative = below.join(entry.file_name());
@@ -63,9 +69,14 @@ fn copy_below(source: &Path, target: &Path, below: &Path, written: &mut Vec<Stri
 /// Unpacks an archive.
 pub(super) fn unpack_archive(source: &Path, target: &Path) -> Result<Vec<String>> {
     let path = source.to_owned();
-    let file = fs::File::open(source)
-        .map_err(|source| CharmError::NotACharm { path: path.clone(), source })?;
-    let archive = |source| CharmError::Archive { path: path.clone(), source };
+    let file = fs::File::open(source).map_err(|source| CharmError::NotACharm {
+        path: path.clone(),
+        source,
+    })?;
+    let archive = |source| CharmError::Archive {
+        path: path.clone(),
+        source,
+    };
     let mut zip = zip::ZipArchive::new(file).map_err(archive)?;
     writing(target, fs::create_dir_all(target))?;
     let mut written = Vec::new();
@@ -93,7 +104,11 @@ pub(super) fn unpack_archive(source: &Path, target: &Path) -> Result<Vec<String>
             let mut out = writing(&to, fs::File::create(&to))?;
             writing(&to, io::copy(&mut entry, &mut out))?;
             // An archive without Unix modes gives files nobody may execute, as with Juju.
-            let mut mode = if mode & 0o777 == 0 { 0o644 } else { mode & 0o777 };
+            let mut mode = if mode & 0o777 == 0 {
+                0o644
+            } else {
+                mode & 0o777
+            };
             if relative.parent() == Some(Path::new("hooks")) {
                 mode |= 0o100;
             }
@@ -113,7 +128,7 @@ fn replace(path: &Path) -> Result<()> {
 }
 
 fn check_link(at: &Path, link: &Path) -> Result<()> {
-    let base = at.parent().unwrap_or(Path::new(""));
+    let base = at.parent().unwrap_or_else(|| Path::new(""));
     if stays_inside(base, link) {
         Ok(())
     } else {
@@ -139,7 +154,10 @@ fn stays_inside(base: &Path, relative: &Path) -> bool {
 }
 
 fn refused(entry: &Path, fault: &'static str) -> CharmError {
-    CharmError::Entry { entry: entry.display().to_string(), fault }
+    CharmError::Entry {
+        entry: entry.display().to_string(),
+        fault,
+    }
 }
 
 #[cfg(test)]
@@ -165,12 +183,25 @@ mod tests {
 
     #[test]
     fn modes_and_links_survive_unpacking() {
-        let file = archive(&[("dispatch", 0o755, "x"), ("a/b", 0o600, "y"), ("a/l", 0o777, "../dispatch")]);
+        let file = archive(&[
+            ("dispatch", 0o755, "x"),
+            ("a/b", 0o600, "y"),
+            ("a/l", 0o777, "../dispatch"),
+        ]);
         let target = tempfile::tempdir().unwrap();
         let written = unpack_archive(file.path(), target.path()).unwrap();
         assert_eq!(written, ["dispatch", "a/b", "a/l"]);
-        let mode = |name: &str| fs::metadata(target.path().join(name)).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode("dispatch"), mode("a/b"), mode("a/l")), (0o755, 0o600, 0o755));
+        let mode = |name: &str| {
+            fs::metadata(target.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!(
+            (mode("dispatch"), mode("a/b"), mode("a/l")),
+            (0o755, 0o600, 0o755)
+        );
     }
 
     #[test]
@@ -183,7 +214,10 @@ mod tests {
         ] {
             let file = archive(&entries);
             let target = tempfile::tempdir().unwrap();
-            assert!(unpack_archive(file.path(), target.path()).is_err(), "{entries:?}");
+            assert!(
+                unpack_archive(file.path(), target.path()).is_err(),
+                "{entries:?}"
+            );
         }
     }
 }

@@ -143,7 +143,10 @@ pub(super) fn parse(text: &str) -> Result<Metadata> {
         for (name, endpoint) in declared {
             let checked = endpoint_of(&name, role, endpoint)?;
             if endpoints.insert(name.clone(), checked).is_some() {
-                return Err(invalid(FILE, format!("charm uses a duplicated relation name: {name:?}")));
+                return Err(invalid(
+                    FILE,
+                    format!("charm uses a duplicated relation name: {name:?}"),
+                ));
             }
         }
     }
@@ -156,7 +159,10 @@ pub(super) fn parse(text: &str) -> Result<Metadata> {
     }
     for (binding, value) in &raw.extra_bindings {
         if !value.is_null() || endpoints.contains_key(binding) {
-            return Err(invalid(FILE, format!("extra binding {binding:?} has a value or an endpoint's name")));
+            return Err(invalid(
+                FILE,
+                format!("extra binding {binding:?} has a value or an endpoint's name"),
+            ));
         }
     }
     Ok(Metadata {
@@ -165,7 +171,11 @@ pub(super) fn parse(text: &str) -> Result<Metadata> {
         subordinate: raw.subordinate,
         endpoints,
         extra_bindings: raw.extra_bindings.into_keys().collect(),
-        storage: raw.storage.into_iter().map(storage_of).collect::<Result<_>>()?,
+        storage: raw
+            .storage
+            .into_iter()
+            .map(storage_of)
+            .collect::<Result<_>>()?,
         resources: raw
             .resources
             .into_iter()
@@ -177,7 +187,10 @@ pub(super) fn parse(text: &str) -> Result<Metadata> {
 /// The keys of the first and of the second metadata format that are present.
 fn generations(raw: &Raw) -> (Vec<&'static str>, Vec<&'static str>) {
     let present = |keys: [(&'static str, &Option<Value>); 3]| {
-        keys.into_iter().filter(|(_, value)| value.is_some()).map(|(key, _)| key).collect()
+        keys.into_iter()
+            .filter(|(_, value)| value.is_some())
+            .map(|(key, _)| key)
+            .collect()
     };
     (
         present([
@@ -196,14 +209,21 @@ fn generations(raw: &Raw) -> (Vec<&'static str>, Vec<&'static str>) {
 fn endpoint_of(name: &str, role: Role, raw: RawEndpoint) -> Result<Endpoint> {
     let (interface, limit, scope) = match raw {
         RawEndpoint::Short(interface) => (interface, None, None),
-        RawEndpoint::Long { interface, limit, scope } => (interface, limit, scope),
+        RawEndpoint::Long {
+            interface,
+            limit,
+            scope,
+        } => (interface, limit, scope),
     };
     if !is_name(name, &['-', '_'], true) {
         return Err(invalid(FILE, format!("invalid relation name {name:?}")));
     }
     let reserved = |name: &str| name == "juju" || name.starts_with("juju-");
     if reserved(name) {
-        return Err(invalid(FILE, format!("charm using a reserved relation name: {name:?}")));
+        return Err(invalid(
+            FILE,
+            format!("charm using a reserved relation name: {name:?}"),
+        ));
     }
     if role != Role::Requirer && reserved(&interface) {
         return Err(invalid(
@@ -215,10 +235,18 @@ fn endpoint_of(name: &str, role: Role, raw: RawEndpoint) -> Result<Endpoint> {
         None | Some("global") => false,
         Some("container") => true,
         Some(other) => {
-            return Err(invalid(FILE, format!("relation {name:?} has unknown scope {other:?}")));
+            return Err(invalid(
+                FILE,
+                format!("relation {name:?} has unknown scope {other:?}"),
+            ));
         }
     };
-    Ok(Endpoint { role, interface, limit, container_scoped })
+    Ok(Endpoint {
+        role,
+        interface,
+        limit,
+        container_scoped,
+    })
 }
 
 fn storage_of((name, raw): (String, RawStorage)) -> Result<(String, Storage)> {
@@ -228,21 +256,34 @@ fn storage_of((name, raw): (String, RawStorage)) -> Result<(String, Storage)> {
     let block = match raw.kind.as_str() {
         "filesystem" => false,
         "block" => true,
-        other => return Err(invalid(FILE, format!("storage {name:?} has unknown type {other:?}"))),
+        other => {
+            return Err(invalid(
+                FILE,
+                format!("storage {name:?} has unknown type {other:?}"),
+            ));
+        }
     };
     let multiple = raw.multiple.is_some();
     let range = match raw.multiple {
         None => (1, Some(1)),
         Some(RawMultiple { range }) => {
-            let text = match range {
-                Value::String(text) => text,
-                other => serde_yaml::to_string(&other).unwrap_or_default().trim().to_owned(),
-            };
-            range_of(&text)
-                .ok_or_else(|| invalid(FILE, format!("storage {name:?} has invalid range {text:?}")))?
+            let number = || serde_yaml::to_string(&range).unwrap_or_default();
+            let text = range.as_str().map_or_else(number, str::to_owned);
+            let text = text.trim();
+            range_of(text).ok_or_else(|| {
+                invalid(FILE, format!("storage {name:?} has invalid range {text:?}"))
+            })?
         }
     };
-    Ok((name, Storage { block, location: raw.location, range, multiple }))
+    Ok((
+        name,
+        Storage {
+            block,
+            location: raw.location,
+            range,
+            multiple,
+        },
+    ))
 }
 
 /// `m`, `m-n`, `m+` or `m-`.
@@ -250,12 +291,11 @@ fn range_of(text: &str) -> Option<(u32, Option<u32>)> {
     if let Some(least) = text.strip_suffix(['+', '-']) {
         return Some((least.parse().ok()?, None));
     }
-    match text.split_once('-') {
-        Some((least, most)) => Some((least.parse().ok()?, Some(most.parse().ok()?))),
-        None => {
-            let exact = text.parse().ok()?;
-            Some((exact, Some(exact)))
-        }
+    if let Some((least, most)) = text.split_once('-') {
+        Some((least.parse().ok()?, Some(most.parse().ok()?)))
+    } else {
+        let exact = text.parse().ok()?;
+        Some((exact, Some(exact)))
     }
 }
 
@@ -265,8 +305,14 @@ fn resource_of(name: String, raw: RawResource) -> Result<Option<(String, Resourc
         ("file", Some(filename)) if !filename.is_empty() && !filename.contains('/') => {
             Ok(Some((name, Resource { filename })))
         }
-        ("file", _) => Err(invalid(FILE, format!("resource {name:?} needs a filename without \"/\""))),
-        (other, _) => Err(invalid(FILE, format!("resource {name:?} has unknown type {other:?}"))),
+        ("file", _) => Err(invalid(
+            FILE,
+            format!("resource {name:?} needs a filename without \"/\""),
+        )),
+        (other, _) => Err(invalid(
+            FILE,
+            format!("resource {name:?} has unknown type {other:?}"),
+        )),
     }
 }
 
@@ -285,12 +331,9 @@ pub(super) fn parse_bases(text: &str) -> Result<Vec<String>> {
     let file = "manifest.yaml";
     let manifest: Manifest =
         serde_yaml::from_str(text).map_err(|source| CharmError::Parse { file, source })?;
-    let base = |base: Base| match base.channel {
-        Value::String(channel) => {
-            let channel = channel.split('/').next().unwrap_or_default();
-            Ok(format!("{}@{channel}", base.name))
-        }
-        _ => Err(invalid(file, "channel: expected string")),
+    let base = |base: Base| {
+        let channel = base.channel.as_str().ok_or_else(|| invalid(file, "channel: expected string"))?;
+        Ok(format!("{}@{}", base.name, channel.split('/').next().unwrap_or_default()))
     };
     manifest.bases.into_iter().map(base).collect()
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use actions::Action;
 pub(crate) use config::{ConfigOption, OptionType};
-pub(crate) use metadata::{Endpoint, Metadata, Resource, Role, Storage};
+pub(crate) use metadata::{Endpoint, Metadata, Role};
 
 /// Why a charm cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +62,8 @@ pub(crate) struct Charm {
 
 /// Reads and checks the charm that was unpacked to `directory`.
 pub(crate) fn read(directory: &Path) -> Result<Charm> {
-    let metadata = files::read(directory, "metadata.yaml")?
-        .ok_or(CharmError::Missing("metadata.yaml"))?;
+    let metadata =
+        files::read(directory, "metadata.yaml")?.ok_or(CharmError::Missing("metadata.yaml"))?;
     let metadata = metadata::parse(&metadata)?;
     let options = match files::read(directory, "config.yaml")? {
         Some(text) => config::parse(&text)?,
@@ -78,7 +78,13 @@ pub(crate) fn read(directory: &Path) -> Result<Charm> {
         None => Vec::new(),
     };
     let version = files::read(directory, "version")?.map(|text| text.trim().to_owned());
-    Ok(Charm { metadata, options, actions, bases, version })
+    Ok(Charm {
+        metadata,
+        options,
+        actions,
+        bases,
+        version,
+    })
 }
 
 /// Copies a charm directory or unpacks an archive into `target`, modes included, and returns the
@@ -97,25 +103,34 @@ pub(crate) fn unpack(source: &Path, target: &Path, previous: &[String]) -> Resul
 }
 
 fn invalid(file: &'static str, fault: impl Into<String>) -> CharmError {
-    CharmError::Invalid { file, fault: fault.into() }
+    CharmError::Invalid {
+        file,
+        fault: fault.into(),
+    }
 }
 
 /// Whether `name` consists of `separators`-joined parts of lower-case letters and digits, beginning
 /// with a letter if `letter_first`.
 fn is_name(name: &str, separators: &[char], letter_first: bool) -> bool {
-    let starts = name.chars().next().is_some_and(|c| {
-        c.is_ascii_lowercase() || (!letter_first && c.is_ascii_digit())
-    });
+    let starts = name
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_lowercase() || (!letter_first && c.is_ascii_digit()));
     starts
         && name.split(separators).all(|part| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
         })
 }
 
 /// Charm, application and storage names: every dash-separated part has a letter.
 pub(crate) fn is_application_name(name: &str) -> bool {
     is_name(name, &['-'], true)
-        && name.split('-').all(|part| part.chars().any(|c| c.is_ascii_lowercase()))
+        && name
+            .split('-')
+            .all(|part| part.chars().any(|c| c.is_ascii_lowercase()))
 }
 
 #[cfg(test)]
@@ -175,16 +190,48 @@ mod tests {
     #[test]
     fn what_juju_refuses_is_refused() {
         for (file, text, fault) in [
-            ("metadata.yaml", "name: A\nsummary: s\ndescription: d\n", "invalid charm name"),
+            (
+                "metadata.yaml",
+                "name: A\nsummary: s\ndescription: d\n",
+                "invalid charm name",
+            ),
             ("metadata.yaml", "name: a\nsummary: s\n", "description"),
-            ("metadata.yaml", &format!("{METADATA}requires: {{juju-x: y}}\n") as &str, "reserved"),
-            ("metadata.yaml", &format!("{METADATA}requires: {{x: y}}\npeers: {{x: z}}\n"), "duplicated"),
-            ("metadata.yaml", &format!("{METADATA}provides: {{x: juju}}\n"), "reserved"),
-            ("metadata.yaml", &format!("{METADATA}series: [noble]\nassumes: [juju]\n"), "ambiguous"),
-            ("metadata.yaml", &format!("{METADATA}resources: {{r: {{type: file, filename: a/b}}}}\n"), "filename"),
+            (
+                "metadata.yaml",
+                &format!("{METADATA}requires: {{juju-x: y}}\n") as &str,
+                "reserved",
+            ),
+            (
+                "metadata.yaml",
+                &format!("{METADATA}requires: {{x: y}}\npeers: {{x: z}}\n"),
+                "duplicated",
+            ),
+            (
+                "metadata.yaml",
+                &format!("{METADATA}provides: {{x: juju}}\n"),
+                "reserved",
+            ),
+            (
+                "metadata.yaml",
+                &format!("{METADATA}series: [noble]\nassumes: [juju]\n"),
+                "ambiguous",
+            ),
+            (
+                "metadata.yaml",
+                &format!("{METADATA}resources: {{r: {{type: file, filename: a/b}}}}\n"),
+                "filename",
+            ),
             ("config.yaml", "{}\n", "options"),
-            ("config.yaml", "options: {p: {type: int, default: x}}\n", "invalid config default"),
-            ("config.yaml", "options: {p: {type: number}}\n", "unknown type"),
+            (
+                "config.yaml",
+                "options: {p: {type: int, default: x}}\n",
+                "invalid config default",
+            ),
+            (
+                "config.yaml",
+                "options: {p: {type: number}}\n",
+                "unknown type",
+            ),
             ("actions.yaml", "Go: {}\n", "bad action name"),
             ("actions.yaml", "juju-x: {}\n", "reserved"),
             ("actions.yaml", "go: {params: {a: {'$ref': x}}}\n", "$ref"),

@@ -101,7 +101,10 @@ pub(crate) enum Command {
     #[command(visible_alias = "relate")]
     Integrate { first: String, second: String },
     /// Remove a relation, named by its two ends or by its id.
-    RemoveRelation { first: String, second: Option<String> },
+    RemoveRelation {
+        first: String,
+        second: Option<String>,
+    },
     /// Show or change an application's options.
     Config {
         application: String,
@@ -247,7 +250,11 @@ pub(crate) enum Command {
     Fault {
         unit: String,
         /// Kill the hook at its n-th tool call (`7`) or at the n-th call of a tool (`secret-add:1`).
-        #[arg(long, value_name = "N | TOOL:N", required_unless_present = "lose_leadership")]
+        #[arg(
+            long,
+            value_name = "N | TOOL:N",
+            required_unless_present = "lose_leadership"
+        )]
         kill_at: Option<String>,
         /// Give leadership to another unit before the hook commits.
         #[arg(long)]

@@ -75,7 +75,11 @@ fn run(cli: Cli) -> Result<i32> {
 
 fn model_directory(given: Option<PathBuf>) -> Result<PathBuf> {
     let directory = given
-        .or_else(|| std::env::var_os("JUJU_SIM_DIR").filter(|v| !v.is_empty()).map(PathBuf::from))
+        .or_else(|| {
+            std::env::var_os("JUJU_SIM_DIR")
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        })
         .unwrap_or_else(|| {
             let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
             Path::new("/var/lib/juju-sim").join(user)
@@ -119,36 +123,49 @@ fn start(model: &Path, name: Option<&str>) -> Result<()> {
 
 /// The process that holds the model's namespaces.
 fn realm_of(model: &Path) -> Option<u32> {
-    fs::read_to_string(model.join(REALM)).ok()?.trim().parse().ok()
+    fs::read_to_string(model.join(REALM))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// Runs a program of the host in the model's network.
 fn network(model: &Path, words: &[String]) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt as _;
-    let [program, rest @ ..] = words else { bail!("no command given") };
+    let [program, rest @ ..] = words else {
+        bail!("no command given")
+    };
     let pid = realm_of(model).filter(|pid| realm::is_running(*pid));
     let pid = pid.context("the model does not run")?;
     let status = realm::enter_network(pid, program)
         .args(rest)
         .status()
         .with_context(|| format!("cannot run {program:?}"))?;
-    Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    Ok(status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
 }
 
 fn destroy(model: &Path, keep_files: bool) -> Result<i32> {
     if link::alive(model) {
-        let request = Request { command: Command::Shutdown, directory: PathBuf::from("/") };
+        let request = Request {
+            command: Command::Shutdown,
+            directory: PathBuf::from("/"),
+        };
         let status = link::send(model, &request).context("cannot talk to the model")?;
         if status != 0 {
             return Ok(status);
         }
     }
     if let Some(pid) = realm_of(model) {
-        realm::terminate(pid, Duration::from_secs(5)).context("cannot end the model's processes")?;
+        realm::terminate(pid, Duration::from_secs(5))
+            .context("cannot end the model's processes")?;
         fs::remove_file(model.join(REALM)).context("cannot remove the realm's note")?;
     }
     if !keep_files && model.join("model.json").exists() {
-        fs::remove_dir_all(model).with_context(|| format!("cannot remove `{}`", model.display()))?;
+        fs::remove_dir_all(model)
+            .with_context(|| format!("cannot remove `{}`", model.display()))?;
     }
     Ok(0)
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use juju_sim_model::state::{
-    Application, ConfigOption, ConfigValue, Endpoint, Life, OptionType, Resource, Role, Scope,
-    Status, StatusRow, StorageInstance, StorageKind, Unit,
+    Application, ConfigOption, ConfigValue, Endpoint, Life, OptionType, Role, Scope, Status,
+    StatusRow, StorageInstance, StorageKind, Unit,
 };
 use serde_json::Value;
 
@@ -24,7 +24,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     fn charm(&self, application: &str, revision: u32) -> PathBuf {
-        self.model.join("charms").join(format!("{application}-{revision}"))
+        self.model
+            .join("charms")
+            .join(format!("{application}-{revision}"))
     }
 
     fn resource(&self, application: &str, name: &str, revision: u32, filename: &str) -> PathBuf {
@@ -34,7 +36,12 @@ impl Layout {
 }
 
 /// Deploys; the text to print.
-pub(crate) fn deploy(state: &mut State, layout: &Layout, from: &Path, given: &Deploy) -> Result<String> {
+pub(crate) fn deploy(
+    state: &mut State,
+    layout: &Layout,
+    from: &Path,
+    given: &Deploy,
+) -> Result<String> {
     let source = from.join(&given.charm);
     let origin = given.charm.display().to_string();
     if !source.exists() {
@@ -45,7 +52,10 @@ pub(crate) fn deploy(state: &mut State, layout: &Layout, from: &Path, given: &De
     drop(fs::remove_dir_all(&staging));
     charm::unpack(&source, &staging, &[]).with_context(|| format!("cannot deploy {origin:?}"))?;
     let charm = charm::read(&staging).with_context(|| format!("cannot deploy {origin:?}"))?;
-    let name = given.application.clone().unwrap_or_else(|| charm.metadata.name.clone());
+    let name = given
+        .application
+        .clone()
+        .unwrap_or_else(|| charm.metadata.name.clone());
     if !charm::is_application_name(&name) {
         bail!("invalid application name {name:?}");
     }
@@ -75,12 +85,15 @@ pub(crate) fn deploy(state: &mut State, layout: &Layout, from: &Path, given: &De
     let text = format!(
         "Located local charm \"{0}\", revision 0\nDeploying \"{name}\" from local charm \"{0}\", revision 0{1}\n",
         charm.metadata.name,
-        base.map(|base| format!(" on {base}/stable")).unwrap_or_default()
+        base.map(|base| format!(" on {base}/stable"))
+            .unwrap_or_default()
     );
     state.model.applications.insert(name.clone(), application);
     for (endpoint, declared) in &charm.metadata.endpoints {
         if declared.role == charm::Role::Peer {
-            state.model.add_relation(vec![endpoint_of(&name, endpoint, declared)]);
+            state
+                .model
+                .add_relation(vec![endpoint_of(&name, endpoint, declared)]);
         }
     }
     let extra = ApplicationExtra {
@@ -101,7 +114,8 @@ fn from_file(from: &Path, value: &str) -> Result<String> {
     match value.strip_prefix('@') {
         Some(file) => {
             let path = from.join(file);
-            fs::read_to_string(&path).with_context(|| format!("cannot read option from file {file:?}"))
+            fs::read_to_string(&path)
+                .with_context(|| format!("cannot read option from file {file:?}"))
         }
         None => Ok(value.to_owned()),
     }
@@ -109,18 +123,16 @@ fn from_file(from: &Path, value: &str) -> Result<String> {
 
 /// A YAML file: options by application, or options.
 fn settings_file(application: &mut Application, path: &Path) -> Result<()> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let values: BTreeMap<String, Value> =
-        serde_yaml::from_str(&text).with_context(|| format!("cannot parse `{}`", path.display()))?;
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let values: BTreeMap<String, Value> = serde_yaml::from_str(&text)
+        .with_context(|| format!("cannot parse `{}`", path.display()))?;
     let values = match values.get(&application.name) {
         Some(Value::Object(map)) => map.clone().into_iter().collect(),
         _ => values,
     };
     for (key, value) in values {
-        let text = match value {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         set(application, &key, &text)?;
     }
     Ok(())
@@ -153,8 +165,12 @@ pub(crate) fn set_all(
     settings: &[(String, String)],
     reset: &[String],
 ) -> Result<()> {
-    let mut application =
-        state.model.applications.get(name).with_context(|| not_found(name))?.clone();
+    let mut application = state
+        .model
+        .applications
+        .get(name)
+        .with_context(|| not_found(name))?
+        .clone();
     for (key, value) in settings {
         set(&mut application, key, &from_file(from, value)?)?;
     }
@@ -170,8 +186,12 @@ pub(crate) fn set_all(
 
 /// Sets options from a YAML file.
 pub(crate) fn set_file(state: &mut State, path: &Path, name: &str) -> Result<()> {
-    let mut application =
-        state.model.applications.get(name).with_context(|| not_found(name))?.clone();
+    let mut application = state
+        .model
+        .applications
+        .get(name)
+        .with_context(|| not_found(name))?
+        .clone();
     settings_file(&mut application, path)?;
     put(state, application);
     Ok(())
@@ -181,7 +201,8 @@ fn put(state: &mut State, application: Application) {
     let name = application.name.clone();
     let before = state.model.applications.insert(name.clone(), application);
     let after = &state.model.applications[&name];
-    let same = before.is_some_and(|before| before.config == after.config && before.trusted == after.trusted);
+    let same = before
+        .is_some_and(|before| before.config == after.config && before.trusted == after.trusted);
     if let Some(extra) = state.applications.get_mut(&name).filter(|_| !same) {
         extra.config_version += 1;
     }
@@ -234,22 +255,38 @@ fn declare(application: &mut Application, charm: &Charm) {
         .iter()
         .map(|(name, option)| {
             let kind = model_type(option.kind);
-            let default = option.default.as_ref().and_then(|value| config_value(kind, value));
+            let default = option
+                .default
+                .as_ref()
+                .and_then(|value| config_value(kind, value));
             let description = option.description.clone();
-            (name.clone(), ConfigOption { kind, default, description })
+            (
+                name.clone(),
+                ConfigOption {
+                    kind,
+                    default,
+                    description,
+                },
+            )
         })
         .collect();
-    application.config.retain(|key, _| application.options.contains_key(key));
+    application
+        .config
+        .retain(|key, _| application.options.contains_key(key));
     let mut resources = BTreeMap::new();
     for (name, declared) in &charm.metadata.resources {
-        let mut resource = application.resources.remove(name).unwrap_or_else(Resource::default);
+        let mut resource = application.resources.remove(name).unwrap_or_default();
         resource.filename.clone_from(&declared.filename);
         resources.insert(name.clone(), resource);
     }
     application.resources = resources;
     application.subordinate = charm.metadata.subordinate;
-    application.storage_limits =
-        charm.metadata.storage.iter().map(|(name, storage)| (name.clone(), storage.range.1)).collect();
+    application.storage_limits = charm
+        .metadata
+        .storage
+        .iter()
+        .map(|(name, storage)| (name.clone(), storage.range.1))
+        .collect();
 }
 
 fn endpoint_of(application: &str, name: &str, declared: &charm::Endpoint) -> Endpoint {
@@ -262,14 +299,21 @@ fn endpoint_of(application: &str, name: &str, declared: &charm::Endpoint) -> End
             charm::Role::Peer => Role::Peer,
         },
         interface: declared.interface.clone(),
-        scope: if declared.container_scoped { Scope::Container } else { Scope::Global },
+        scope: if declared.container_scoped {
+            Scope::Container
+        } else {
+            Scope::Global
+        },
         model_uuid: None,
     }
 }
 
 /// Every endpoint of an application's charm.
 pub(crate) fn endpoints(state: &State, application: &str) -> Vec<Endpoint> {
-    let charm = state.applications.get(application).map(|extra| &extra.charm);
+    let charm = state
+        .applications
+        .get(application)
+        .map(|extra| &extra.charm);
     charm
         .into_iter()
         .flat_map(|charm| &charm.metadata.endpoints)
@@ -287,12 +331,21 @@ fn storage_counts(charm: &Charm, given: &[String]) -> Result<BTreeMap<String, u3
     for constraint in given {
         let (name, directive) = constraint.split_once('=').unwrap_or((constraint, "1"));
         let Some(storage) = charm.metadata.storage.get(name) else {
-            bail!("charm {:?} has no store called {name:?}", charm.metadata.name);
+            bail!(
+                "charm {:?} has no store called {name:?}",
+                charm.metadata.name
+            );
         };
         // `pool,count,size` in any order: the bare number is the count, the rest does not matter.
-        let count = directive.split(',').find_map(|part| part.parse().ok()).unwrap_or(1);
+        let count = directive
+            .split(',')
+            .find_map(|part| part.parse().ok())
+            .unwrap_or(1);
         if count < storage.range.0 || storage.range.1.is_some_and(|most| count > most) {
-            bail!("charm {:?} store {name:?}: {count} instances are out of range", charm.metadata.name);
+            bail!(
+                "charm {:?} store {name:?}: {count} instances are out of range",
+                charm.metadata.name
+            );
         }
         counts.insert(name.to_owned(), count);
     }
@@ -301,13 +354,22 @@ fn storage_counts(charm: &Charm, given: &[String]) -> Result<BTreeMap<String, u3
 
 /// Adds units to an application.
 pub(crate) fn add_units(state: &mut State, name: &str, count: u32) -> Result<Vec<String>> {
-    let application = state.model.applications.get(name).with_context(|| not_found(name))?;
+    let application = state
+        .model
+        .applications
+        .get(name)
+        .with_context(|| not_found(name))?;
     if application.life != Life::Alive {
         bail!("application {name:?} is not alive");
     }
     let mut added = Vec::new();
     for _ in 0..count {
-        let next = state.model.counters.unit.entry(name.to_owned()).or_default();
+        let next = state
+            .model
+            .counters
+            .unit
+            .entry(name.to_owned())
+            .or_default();
         let unit = format!("{name}/{next}");
         *next += 1;
         let machine = state.model.counters.machine;
@@ -336,8 +398,10 @@ pub(crate) fn add_units(state: &mut State, name: &str, count: u32) -> Result<Vec
 /// Gives a unit one more storage instance of this name.
 pub(crate) fn add_storage(state: &mut State, unit: &str, store: &str) {
     let application = juju_sim_model::state::application_of(unit);
-    let Some(declared) =
-        state.applications.get(application).and_then(|extra| extra.charm.metadata.storage.get(store))
+    let Some(declared) = state
+        .applications
+        .get(application)
+        .and_then(|extra| extra.charm.metadata.storage.get(store))
     else {
         return;
     };
@@ -349,15 +413,29 @@ pub(crate) fn add_storage(state: &mut State, unit: &str, store: &str) {
         (Some(location), true) => format!("{}/{number}", location.trim_end_matches('/')),
         (None, _) => format!("/var/lib/juju/storage/{store}/{number}"),
     };
-    let kind = if declared.block { StorageKind::Block } else { StorageKind::Filesystem };
+    let kind = if declared.block {
+        StorageKind::Block
+    } else {
+        StorageKind::Filesystem
+    };
     if let Some(row) = state.model.units.get_mut(unit) {
-        row.storage.push(StorageInstance { id, kind, location, ..StorageInstance::default() });
+        row.storage.push(StorageInstance {
+            id,
+            kind,
+            location,
+            ..StorageInstance::default()
+        });
     }
 }
 
 /// A status as of now.
 pub(crate) fn status(status: Status, message: &str) -> StatusRow {
-    StatusRow { status, message: message.to_owned(), since_ms: clock::now(), ..StatusRow::default() }
+    StatusRow {
+        status,
+        message: message.to_owned(),
+        since_ms: clock::now(),
+        ..StatusRow::default()
+    }
 }
 
 fn attach(application: &mut Application, layout: &Layout, from: &Path, given: &str) -> Result<()> {
@@ -374,7 +452,8 @@ fn attach(application: &mut Application, layout: &Layout, from: &Path, given: &s
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).context("cannot keep the resource")?;
     }
-    fs::copy(&source, &target).with_context(|| format!("file for resource {name:?}: open {file}"))?;
+    fs::copy(&source, &target)
+        .with_context(|| format!("file for resource {name:?}: open {file}"))?;
     resource.revision = revision;
     resource.source = Some(target.display().to_string());
     Ok(())
@@ -388,7 +467,11 @@ pub(crate) fn attach_resource(
     name: &str,
     resource: &str,
 ) -> Result<()> {
-    let application = state.model.applications.get_mut(name).with_context(|| not_found(name))?;
+    let application = state
+        .model
+        .applications
+        .get_mut(name)
+        .with_context(|| not_found(name))?;
     attach(application, layout, from, resource)?;
     if let Some(extra) = state.applications.get_mut(name) {
         extra.charm_version += 1;
@@ -405,15 +488,24 @@ pub(crate) fn refresh(
     path: &Path,
     resources: &[String],
 ) -> Result<String> {
-    let mut application =
-        state.model.applications.get(name).with_context(|| not_found(name))?.clone();
+    let mut application = state
+        .model
+        .applications
+        .get(name)
+        .with_context(|| not_found(name))?
+        .clone();
     let revision = application.charm_revision + 1;
     let target = layout.charm(name, revision);
     drop(fs::remove_dir_all(&target));
-    charm::unpack(&from.join(path), &target, &[]).with_context(|| format!("cannot refresh {name:?}"))?;
+    charm::unpack(&from.join(path), &target, &[])
+        .with_context(|| format!("cannot refresh {name:?}"))?;
     let charm = charm::read(&target).with_context(|| format!("cannot refresh {name:?}"))?;
     if charm.metadata.name != application.charm {
-        bail!("cannot upgrade {:?} to {:?}: different charm", application.charm, charm.metadata.name);
+        bail!(
+            "cannot upgrade {:?} to {:?}: different charm",
+            application.charm,
+            charm.metadata.name
+        );
     }
     for relation in state.model.relations_of(name) {
         let kept = relation.endpoint_of(name).and_then(|endpoint| {
@@ -421,7 +513,10 @@ pub(crate) fn refresh(
             (endpoint_of(name, &endpoint.name, declared) == *endpoint).then_some(())
         });
         if kept.is_none() {
-            bail!("cannot upgrade application {name:?}: would break relation \"{}\"", relation.key());
+            bail!(
+                "cannot upgrade application {name:?}: would break relation \"{}\"",
+                relation.key()
+            );
         }
     }
     declare(&mut application, &charm);
@@ -436,7 +531,9 @@ pub(crate) fn refresh(
         .iter()
         .filter(|(endpoint, declared)| {
             let exists = |relation: &juju_sim_model::state::Relation| {
-                relation.endpoint_of(name).is_some_and(|known| known.name == **endpoint)
+                relation
+                    .endpoint_of(name)
+                    .is_some_and(|known| known.name == **endpoint)
             };
             declared.role == charm::Role::Peer && !state.model.relations_of(name).any(exists)
         })
@@ -446,7 +543,10 @@ pub(crate) fn refresh(
         "Added local charm \"{}\", revision {revision}, to the model\n",
         charm.metadata.name
     );
-    state.model.applications.insert(name.to_owned(), application);
+    state
+        .model
+        .applications
+        .insert(name.to_owned(), application);
     if let Some(extra) = state.applications.get_mut(name) {
         extra.charm = charm;
         extra.charm_version += 1;

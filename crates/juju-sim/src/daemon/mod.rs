@@ -22,6 +22,7 @@ use crate::cli::args::Command;
 use crate::link::{self, Client};
 use crate::log::Logs;
 use crate::machines::Machines;
+use crate::random;
 pub(crate) use deploy::{add_storage, status};
 use state::State;
 use world::{Shared, World};
@@ -46,7 +47,7 @@ pub(crate) fn main(directory: &Path, name: &str) -> Result<i32> {
     let (over, ends) = std::sync::mpsc::channel();
     std::thread::spawn(move || accept(&world, &listener, &over));
     // Whoever sends, or everybody gone: either way it is over.
-    drop(ends.recv());
+    let _ = ends.recv();
     Ok(0)
 }
 
@@ -56,30 +57,42 @@ fn accept(world: &Shared, listener: &UnixListener, over: &Sender<()>) {
         let (world, over) = (Arc::clone(world), over.clone());
         std::thread::spawn(move || {
             // A client that sends nonsense or leaves early is its own problem.
-            let Ok((mut client, request)) = Client::accept(connection) else { return };
+            let Ok((mut client, request)) = Client::accept(connection) else {
+                return;
+            };
             let shutdown = matches!(request.command, Command::Shutdown);
             let status = requests::serve(&world, &mut client, request);
             client.finish(status);
             if shutdown {
                 // Nobody listens any more when two shut down at once.
-                drop(over.send(()));
+                let _ = over.send(());
             }
         });
     }
 }
 
 fn fresh(name: &str) -> Result<State> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).context("cannot get randomness")?;
+    let mut bytes = random::bytes::<16>()?;
     // The bits that make it a UUID of version 4.
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let uuid =
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
-    let seed = match std::env::var("JUJU_SIM_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let hex = random::hex(&bytes);
+    let uuid = format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    );
+    let seed = match std::env::var("JUJU_SIM_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+    {
         Some(seed) => seed,
-        None => bytes.iter().fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte)),
+        None => bytes
+            .iter()
+            .fold(0, |seed: u64, byte| seed.rotate_left(8) ^ u64::from(*byte)),
     };
     Ok(State::new(name, &uuid, seed))
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 use juju_sim_model::state::{Endpoint, Life, Role, Scope, StorageInstance};
+use std::fmt::Write as _;
 
 use super::deploy::{endpoints, not_found};
 use super::state::State;
@@ -58,21 +59,33 @@ pub(crate) fn integrate(state: &mut State, first: &str, second: &str) -> Result<
                 .iter()
                 .map(|(one, other)| format!("\"{} {}\"", spelled(one), spelled(other)))
                 .collect();
-            bail!("ambiguous relation: \"{first} {second}\" could refer to {}", named.join("; "));
+            bail!(
+                "ambiguous relation: \"{first} {second}\" could refer to {}",
+                named.join("; ")
+            );
         }
     };
-    let same = state.model.relations.values().find(|relation| {
-        relation.endpoints.contains(&one) && relation.endpoints.contains(&other)
-    });
+    let same =
+        state.model.relations.values().find(|relation| {
+            relation.endpoints.contains(&one) && relation.endpoints.contains(&other)
+        });
     if let Some(relation) = same {
-        bail!("cannot add relation \"{}\": relation already exists", relation.key());
+        bail!(
+            "cannot add relation \"{}\": relation already exists",
+            relation.key()
+        );
     }
     for endpoint in [&one, &other] {
         let limit = state
             .applications
             .get(&endpoint.application)
             .and_then(|extra| extra.charm.metadata.endpoints.get(&endpoint.name)?.limit);
-        let used = state.model.relations.values().filter(|r| r.endpoints.contains(endpoint)).count();
+        let used = state
+            .model
+            .relations
+            .values()
+            .filter(|r| r.endpoints.contains(endpoint))
+            .count();
         if limit.is_some_and(|limit| used >= limit as usize) {
             bail!(
                 "establishing a new relation for {} would exceed its maximum relation limit of {}",
@@ -80,9 +93,16 @@ pub(crate) fn integrate(state: &mut State, first: &str, second: &str) -> Result<
                 limit.unwrap_or_default()
             );
         }
-        let life = state.model.applications.get(&endpoint.application).map(|a| a.life);
+        let life = state
+            .model
+            .applications
+            .get(&endpoint.application)
+            .map(|a| a.life);
         if life != Some(Life::Alive) {
-            bail!("cannot add relation: application {:?} is not alive", endpoint.application);
+            bail!(
+                "cannot add relation: application {:?} is not alive",
+                endpoint.application
+            );
         }
     }
     Ok(state.model.add_relation(vec![one, other]))
@@ -96,26 +116,50 @@ pub(crate) fn remove_relation(state: &mut State, first: &str, second: Option<&st
                 Ok(id) => id,
                 Err(_) => bail!("a relation is named by its two ends or by its id"),
             };
-            state.model.relations.keys().copied().filter(|known| *known == id).collect()
+            state
+                .model
+                .relations
+                .keys()
+                .copied()
+                .filter(|known| *known == id)
+                .collect()
         }
         Some(second) => {
             let (left, right) = (side(state, first)?, side(state, second)?);
             let joins = |relation: &juju_sim_model::state::Relation| {
                 !relation.is_peer()
-                    && relation.endpoints.iter().any(|endpoint| left.contains(endpoint))
-                    && relation.endpoints.iter().any(|endpoint| right.contains(endpoint))
+                    && relation
+                        .endpoints
+                        .iter()
+                        .any(|endpoint| left.contains(endpoint))
+                    && relation
+                        .endpoints
+                        .iter()
+                        .any(|endpoint| right.contains(endpoint))
             };
-            state.model.relations.values().filter(|r| joins(r)).map(|r| r.id).collect()
+            state
+                .model
+                .relations
+                .values()
+                .filter(|r| joins(r))
+                .map(|r| r.id)
+                .collect()
         }
     };
     match found[..] {
-        [] => bail!("relation \"{first} {}\" not found", second.unwrap_or_default()),
+        [] => bail!(
+            "relation \"{first} {}\" not found",
+            second.unwrap_or_default()
+        ),
         [id] => {
             if let Some(relation) = state.model.relations.get_mut(&id) {
                 relation.life = Life::Dying;
             }
         }
-        _ => bail!("ambiguous relation: \"{first} {}\"", second.unwrap_or_default()),
+        _ => bail!(
+            "ambiguous relation: \"{first} {}\"",
+            second.unwrap_or_default()
+        ),
     }
     state.tidy();
     Ok(())
@@ -131,7 +175,7 @@ pub(crate) fn remove_units(state: &mut State, units: &[String]) -> Result<String
         unit.life = Life::Dying;
         let dying = |storage: &mut StorageInstance| storage.life = Life::Dying;
         unit.storage.iter_mut().for_each(dying);
-        text.push_str(&format!("will remove unit {name}\n"));
+        let _ = writeln!(text, "will remove unit {name}");
     }
     Ok(text)
 }
@@ -140,15 +184,19 @@ pub(crate) fn remove_units(state: &mut State, units: &[String]) -> Result<String
 pub(crate) fn remove_applications(state: &mut State, names: &[String]) -> Result<String> {
     let mut text = String::new();
     for name in names {
-        let units: Vec<String> =
-            state.model.units_of(name).into_iter().map(str::to_owned).collect();
+        let units: Vec<String> = state
+            .model
+            .units_of(name)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let Some(application) = state.model.applications.get_mut(name) else {
             bail!("{}", not_found(name));
         };
         application.life = Life::Dying;
-        text.push_str(&format!("will remove application {name}\n"));
+        let _ = writeln!(text, "will remove application {name}");
         for unit in &units {
-            text.push_str(&format!("- will remove unit {unit}\n"));
+            let _ = writeln!(text, "- will remove unit {unit}");
         }
         remove_units(state, &units)?;
         for relation in state.model.relations.values_mut() {

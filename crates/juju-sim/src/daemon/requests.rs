@@ -1,5 +1,6 @@
 //! One command of the operator: changes the state or shows it, answers with text.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -27,13 +28,19 @@ pub(crate) fn serve(world: &Shared, client: &mut Client, request: Request) -> i3
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what needs more than the state comes first"
+)]
 fn handle(world: &Shared, client: &mut Client, request: Request) -> Result<i32> {
     let from = request.directory;
     let text = match request.command {
         Command::Run(run) => return tasks::run(world, client, &from, &run),
         Command::Exec(exec) => return tasks::exec(world, client, &exec),
         Command::WaitFor(given) => return waiting::wait_for(world, client, &given),
-        Command::Ssh { unit, command } => return world.machines.ssh(world, client, &unit, &command),
+        Command::Ssh { unit, command } => {
+            return world.machines.ssh(world, client, &unit, &command);
+        }
         command @ Command::DebugLog { .. } => return logs::debug_log(world, client, &command),
         Command::Shutdown => {
             world.machines.end_all();
@@ -44,8 +51,12 @@ fn handle(world: &Shared, client: &mut Client, request: Request) -> Result<i32> 
             let mut state = world.state();
             let known: Vec<String> = state.units.keys().cloned().collect();
             let done = change(&mut state, world, &from, command);
-            let fresh: Vec<String> =
-                state.units.keys().filter(|unit| !known.contains(unit)).cloned().collect();
+            let fresh: Vec<String> = state
+                .units
+                .keys()
+                .filter(|unit| !known.contains(unit))
+                .cloned()
+                .collect();
             world.publish(state);
             for unit in fresh {
                 agent::start(world, &unit);
@@ -53,18 +64,28 @@ fn handle(world: &Shared, client: &mut Client, request: Request) -> Result<i32> 
             done?
         }
     };
-    client.stdout.write_all(text.as_bytes()).context("cannot write the answer")?;
+    client
+        .stdout
+        .write_all(text.as_bytes())
+        .context("cannot write the answer")?;
     Ok(0)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what is not changed is shown"
+)]
 fn change(state: &mut State, world: &Shared, from: &Path, command: Command) -> Result<String> {
-    let layout = Layout { model: world.directory.clone() };
+    let layout = Layout {
+        model: world.directory.clone(),
+    };
     let quiet = |result: Result<()>| result.map(|()| String::new());
     match command {
         Command::Deploy(given) => deploy::deploy(state, &layout, from, &given),
-        Command::AddUnit { application, num_units } => {
-            quiet(deploy::add_units(state, &application, num_units).map(drop))
-        }
+        Command::AddUnit {
+            application,
+            num_units,
+        } => quiet(deploy::add_units(state, &application, num_units).map(drop)),
         Command::RemoveUnit { units, .. } => relations::remove_units(state, &units),
         Command::RemoveApplication { applications, .. } => {
             relations::remove_applications(state, &applications)
@@ -75,60 +96,112 @@ fn change(state: &mut State, world: &Shared, from: &Path, command: Command) -> R
         Command::RemoveRelation { first, second } => {
             quiet(relations::remove_relation(state, &first, second.as_deref()))
         }
-        Command::Config { application, settings, reset, file, format } => {
-            config(state, from, &application, &settings, &reset, file.as_deref(), format)
+        Command::Config {
+            application,
+            settings,
+            reset,
+            file,
+            format,
+        } => config(
+            state,
+            from,
+            &application,
+            &settings,
+            &reset,
+            file.as_deref(),
+            format,
+        ),
+        Command::AttachResource {
+            application,
+            resource,
+        } => quiet(deploy::attach_resource(
+            state,
+            &layout,
+            from,
+            &application,
+            &resource,
+        )),
+        Command::Refresh {
+            application,
+            path,
+            resource,
+        } => deploy::refresh(state, &layout, from, &application, &path, &resource),
+        Command::AddSecret {
+            name,
+            content,
+            info,
+        } => secrets::add(state, from, &name, &content, &info),
+        Command::UpdateSecret { secret, content } => {
+            quiet(secrets::update(state, from, &secret, &content))
         }
-        Command::AttachResource { application, resource } => {
-            quiet(deploy::attach_resource(state, &layout, from, &application, &resource))
+        Command::GrantSecret {
+            secret,
+            application,
+        } => quiet(secrets::grant(state, &secret, &application, true)),
+        Command::RevokeSecret {
+            secret,
+            application,
+        } => quiet(secrets::grant(state, &secret, &application, false)),
+        Command::RemoveSecret { secret, revision } => {
+            quiet(secrets::remove(state, &secret, revision))
         }
-        Command::Refresh { application, path, resource } => {
-            deploy::refresh(state, &layout, from, &application, &path, &resource)
-        }
-        Command::AddSecret { name, content, info } => secrets::add(state, from, &name, &content, &info),
-        Command::UpdateSecret { secret, content } => quiet(secrets::update(state, from, &secret, &content)),
-        Command::GrantSecret { secret, application } => {
-            quiet(secrets::grant(state, &secret, &application, true))
-        }
-        Command::RevokeSecret { secret, application } => {
-            quiet(secrets::grant(state, &secret, &application, false))
-        }
-        Command::RemoveSecret { secret, revision } => quiet(secrets::remove(state, &secret, revision)),
         Command::ModelConfig { settings, reset } => Ok(model_config(state, &settings, &reset)),
         Command::Resolved { units, no_retry } => resolved(state, &units, no_retry),
         Command::Lead { unit } => quiet(lead(state, &unit)),
-        Command::Fault { unit, kill_at, lose_leadership } => {
-            quiet(fault(state, &unit, kill_at.as_deref(), lose_leadership))
-        }
+        Command::Fault {
+            unit,
+            kill_at,
+            lose_leadership,
+        } => quiet(fault(state, &unit, kill_at.as_deref(), lose_leadership)),
         other => shown(state, other),
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the commands that are no questions were served before"
+)]
 fn shown(state: &State, command: Command) -> Result<String> {
     match command {
-        Command::Status { format: Format::Tabular, relations, .. } => {
-            Ok(show::status::tabular(state, relations))
-        }
+        Command::Status {
+            format: Format::Tabular,
+            relations,
+            ..
+        } => Ok(show::status::tabular(state, relations)),
         Command::Status { format, .. } => Ok(show::formatted(&show::status::value(state), format)),
         Command::ShowUnit { units, format } => {
             let mut all = Map::new();
             for unit in units {
-                let value = show::unit::unit(state, &unit).with_context(|| format!("unit {unit:?} not found"))?;
+                let value = show::unit::unit(state, &unit)
+                    .with_context(|| format!("unit {unit:?} not found"))?;
                 all.insert(unit, value);
             }
             Ok(show::formatted(&Value::Object(all), format))
         }
-        Command::ShowApplication { applications, format } => {
+        Command::ShowApplication {
+            applications,
+            format,
+        } => {
             let mut all = Map::new();
             for name in applications {
-                let value =
-                    show::unit::application(state, &name).with_context(|| deploy::not_found(&name))?;
+                let value = show::unit::application(state, &name)
+                    .with_context(|| deploy::not_found(&name))?;
                 all.insert(name, value);
             }
             Ok(show::formatted(&Value::Object(all), format))
         }
-        Command::Secrets { format: Format::Tabular } => Ok(show::secrets::tabular(&state.model)),
-        Command::Secrets { format } => Ok(show::formatted(&show::secrets::list(&state.model), format)),
-        Command::ShowSecret { secret, reveal, revision, format } => {
+        Command::Secrets {
+            format: Format::Tabular,
+        } => Ok(show::secrets::tabular(&state.model)),
+        Command::Secrets { format } => {
+            Ok(show::formatted(&show::secrets::list(&state.model), format))
+        }
+        Command::ShowSecret {
+            secret,
+            reveal,
+            revision,
+            format,
+        } => {
             let value = show::secrets::show(&state.model, &secret, reveal, revision);
             let value = value.with_context(|| format!("secret {secret:?} not found"))?;
             Ok(show::formatted(&value, format))
@@ -146,8 +219,11 @@ fn config(
     file: Option<&Path>,
     format: Format,
 ) -> Result<String> {
-    let reset: Vec<String> =
-        reset.iter().flat_map(|keys| keys.split(',')).map(str::to_owned).collect();
+    let reset: Vec<String> = reset
+        .iter()
+        .flat_map(|keys| keys.split(','))
+        .map(str::to_owned)
+        .collect();
     let mut settings = Vec::new();
     let mut keys = Vec::new();
     for word in words {
@@ -161,14 +237,17 @@ fn config(
         return Ok(String::new());
     }
     match (&keys[..], settings.is_empty() && reset.is_empty()) {
-        ([], false) => deploy::set_all(state, from, name, &settings, &reset).map(|()| String::new()),
+        ([], false) => {
+            deploy::set_all(state, from, name, &settings, &reset).map(|()| String::new())
+        }
         ([], true) => {
             let value = show::unit::config(state, name).with_context(|| deploy::not_found(name))?;
             Ok(show::formatted(&value, format))
         }
         ([key], true) => {
-            let value = show::unit::option(state, name, key)
-                .with_context(|| format!("key {key:?} not found in {name:?} application config or charm settings"))?;
+            let value = show::unit::option(state, name, key).with_context(|| {
+                format!("key {key:?} not found in {name:?} application config or charm settings")
+            })?;
             Ok(format!("{value}\n"))
         }
         _ => bail!("cannot set and retrieve values simultaneously"),
@@ -181,14 +260,11 @@ fn model_config(state: &mut State, words: &[String], reset: &[String]) -> String
     }
     let mut text = String::new();
     for word in words {
-        match word.split_once('=') {
-            Some((key, value)) => {
-                state.model.config.insert(key.to_owned(), value.to_owned());
-            }
-            None => {
-                let value = state.model.config.get(word).map_or("", String::as_str);
-                text.push_str(&format!("{value}\n"));
-            }
+        if let Some((key, value)) = word.split_once('=') {
+            state.model.config.insert(key.to_owned(), value.to_owned());
+        } else {
+            let value = state.model.config.get(word).map_or("", String::as_str);
+            let _ = writeln!(text, "{value}");
         }
     }
     if words.is_empty() && reset.is_empty() {
@@ -200,7 +276,11 @@ fn model_config(state: &mut State, words: &[String], reset: &[String]) -> String
 fn resolved(state: &mut State, units: &[String], no_retry: bool) -> Result<String> {
     for name in units {
         let now = state.model.now_ms;
-        let Some(failed) = state.units.get(name).and_then(|unit| unit.memory.failed.clone()) else {
+        let Some(failed) = state
+            .units
+            .get(name)
+            .and_then(|unit| unit.memory.failed.clone())
+        else {
             bail!("unit {name:?} is not in an error state");
         };
         if no_retry {
@@ -219,7 +299,11 @@ fn lead(state: &mut State, unit: &str) -> Result<()> {
     if !state.model.units.contains_key(unit) {
         bail!("unit {unit:?} not found");
     }
-    let application = state.model.applications.get_mut(&name).with_context(|| deploy::not_found(&name))?;
+    let application = state
+        .model
+        .applications
+        .get_mut(&name)
+        .with_context(|| deploy::not_found(&name))?;
     let before = application.leader.replace(unit.to_owned());
     if let Some(before) = before.filter(|before| before != unit) {
         // Should it be elected again, it is told again.
@@ -231,7 +315,10 @@ fn lead(state: &mut State, unit: &str) -> Result<()> {
 }
 
 fn fault(state: &mut State, unit: &str, kill_at: Option<&str>, lose: bool) -> Result<()> {
-    let extra = state.units.get_mut(unit).with_context(|| format!("unit {unit:?} not found"))?;
+    let extra = state
+        .units
+        .get_mut(unit)
+        .with_context(|| format!("unit {unit:?} not found"))?;
     let fault = match kill_at {
         _ if lose => Fault::LoseLeadership,
         Some(text) => {
@@ -239,7 +326,10 @@ fn fault(state: &mut State, unit: &str, kill_at: Option<&str>, lose: bool) -> Re
                 Some((tool, n)) => (Some(tool.to_owned()), n.parse()),
                 None => (None, text.parse()),
             };
-            Fault::KillAt { tool, n: n.with_context(|| format!("cannot read {text:?}"))? }
+            Fault::KillAt {
+                tool,
+                n: n.with_context(|| format!("cannot read {text:?}"))?,
+            }
         }
         None => bail!("no fault named"),
     };

@@ -17,7 +17,9 @@ use crate::show::secrets::find;
 fn content(from: &Path, given: &[String]) -> Result<Content> {
     let mut values = BTreeMap::new();
     for word in given {
-        let (key, value) = word.split_once('=').with_context(|| format!("key value {word:?} not valid"))?;
+        let (key, value) = word
+            .split_once('=')
+            .with_context(|| format!("key value {word:?} not valid"))?;
         let (key, encoded) = match key.split_once('#') {
             Some((key, "base64")) => (key, value.to_owned()),
             Some((key, "file")) => {
@@ -31,7 +33,9 @@ fn content(from: &Path, given: &[String]) -> Result<Content> {
         let legal = key.len() >= 3
             && key.starts_with(|c: char| c.is_ascii_lowercase())
             && !key.ends_with('-')
-            && key.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            && key
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !legal {
             bail!("key {key:?} not valid");
         }
@@ -49,18 +53,28 @@ pub(crate) fn checksum(content: &Content) -> String {
         hash.update(value.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::random::hex(&hash.finalize())
 }
 
 /// Adds a secret; its URI.
-pub(crate) fn add(state: &mut State, from: &Path, name: &str, words: &[String], info: &str) -> Result<String> {
+pub(crate) fn add(
+    state: &mut State,
+    from: &Path,
+    name: &str,
+    words: &[String],
+    info: &str,
+) -> Result<String> {
     let content = content(from, words)?;
     if find(&state.model, name).is_some() {
         bail!("secret with name {name:?} already exists");
     }
     let id = state.model.reserve_secret_id();
     let checksum = checksum(&content);
-    let revision = SecretRevision { content, checksum, ..SecretRevision::default() };
+    let revision = SecretRevision {
+        content,
+        checksum,
+        ..SecretRevision::default()
+    };
     let secret = Secret {
         id: id.clone(),
         owner: SecretOwner::Model,
@@ -92,17 +106,29 @@ pub(crate) fn update(state: &mut State, from: &Path, given: &str, words: &[Strin
     let content = content(from, words)?;
     let secret = owned(state, given)?;
     let checksum = checksum(&content);
-    if secret.newest().is_some_and(|newest| newest.checksum == checksum) {
+    if secret
+        .newest()
+        .is_some_and(|newest| newest.checksum == checksum)
+    {
         return Ok(());
     }
     secret.latest += 1;
-    let revision = SecretRevision { content, checksum, ..SecretRevision::default() };
+    let revision = SecretRevision {
+        content,
+        checksum,
+        ..SecretRevision::default()
+    };
     secret.revisions.insert(secret.latest, revision);
     Ok(())
 }
 
 /// Grants or revokes.
-pub(crate) fn grant(state: &mut State, given: &str, applications: &str, grants: bool) -> Result<()> {
+pub(crate) fn grant(
+    state: &mut State,
+    given: &str,
+    applications: &str,
+    grants: bool,
+) -> Result<()> {
     let scope = format!("model-{}", state.model.uuid);
     for application in applications.split(',') {
         if !state.model.applications.contains_key(application) {
@@ -112,7 +138,10 @@ pub(crate) fn grant(state: &mut State, given: &str, applications: &str, grants: 
         let secret = owned(state, given)?;
         secret.grants.retain(|grant| grant.target != target);
         if grants {
-            secret.grants.push(Grant { target, scope: scope.clone() });
+            secret.grants.push(Grant {
+                target,
+                scope: scope.clone(),
+            });
         }
     }
     Ok(())
@@ -121,16 +150,13 @@ pub(crate) fn grant(state: &mut State, given: &str, applications: &str, grants: 
 /// Removes a secret or a revision of it.
 pub(crate) fn remove(state: &mut State, given: &str, revision: Option<u32>) -> Result<()> {
     let secret = owned(state, given)?;
-    match revision {
-        Some(revision) => {
-            if secret.revisions.remove(&revision).is_none() {
-                bail!("secret revision {revision} of {given:?} not found");
-            }
-            if !secret.revisions.is_empty() {
-                return Ok(());
-            }
+    if let Some(revision) = revision {
+        if secret.revisions.remove(&revision).is_none() {
+            bail!("secret revision {revision} of {given:?} not found");
         }
-        None => {}
+        if !secret.revisions.is_empty() {
+            return Ok(());
+        }
     }
     let id = secret.id.clone();
     state.model.secrets.remove(&id);

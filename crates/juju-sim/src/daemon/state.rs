@@ -71,7 +71,10 @@ pub(crate) struct UnitExtra {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// At the n-th call, of this tool if one is named.
-    KillAt { tool: Option<String>, n: u64 },
+    KillAt {
+        tool: Option<String>,
+        n: u64,
+    },
     LoseLeadership,
 }
 
@@ -93,8 +96,15 @@ pub(crate) struct Task {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum TaskKind {
-    Action { name: String, parameters: Map<String, Value> },
-    Exec { commands: String, relation: String, remote_unit: String },
+    Action {
+        name: String,
+        parameters: Map<String, Value>,
+    },
+    Exec {
+        commands: String,
+        relation: String,
+        remote_unit: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,21 +158,34 @@ impl State {
     /// Writes the state, whole or not at all. Only the owner may read it: it holds every secret.
     pub(crate) fn save(&self, model: &Path) -> io::Result<()> {
         let fresh = model.join("model.json.new");
-        let mut file =
-            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh)?;
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&fresh)?;
         file.write_all(&serde_json::to_vec(self)?)?;
         fs::rename(fresh, model.join(FILE))
     }
 
     /// Whether a unit is on its way out.
     pub(crate) fn dying(&self, unit: &str) -> bool {
-        self.model.units.get(unit).is_none_or(|unit| unit.life != Life::Alive)
+        self.model
+            .units
+            .get(unit)
+            .is_none_or(|unit| unit.life != Life::Alive)
     }
 
     /// A model option as a duration; zero is off.
     pub(crate) fn interval(&self, option: &str, default: u64) -> Millis {
-        let given = self.model.config.get(option).and_then(|text| crate::clock::duration(text));
-        given.map_or(default, |given| u64::try_from(given.as_millis()).unwrap_or(u64::MAX))
+        let given = self
+            .model
+            .config
+            .get(option)
+            .and_then(|text| crate::clock::duration(text));
+        given.map_or(default, |given| {
+            u64::try_from(given.as_millis()).unwrap_or(u64::MAX)
+        })
     }
 
     /// Takes away what nothing needs any more, and sees to it that every application has a leader.
@@ -188,17 +211,30 @@ impl State {
     }
 
     fn elect(&mut self, name: &str) {
-        let units: Vec<String> = self.model.units_of(name).into_iter().map(str::to_owned).collect();
-        let Some(application) = self.model.applications.get_mut(name) else { return };
-        if application.leader.as_ref().is_none_or(|leader| !units.contains(leader)) {
+        let units: Vec<String> = self
+            .model
+            .units_of(name)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        let Some(application) = self.model.applications.get_mut(name) else {
+            return;
+        };
+        if application
+            .leader
+            .as_ref()
+            .is_none_or(|leader| !units.contains(leader))
+        {
             let alive = |unit: &&String| self.model.units[*unit].life == Life::Alive;
-            application.leader = units.iter().find(alive).or(units.first()).cloned();
+            application.leader = units.iter().find(alive).or_else(|| units.first()).cloned();
         }
     }
 
     fn forget_application(&mut self, name: &str) {
         let relations: Vec<u32> = self.model.relations_of(name).map(|r| r.id).collect();
-        let others = relations.iter().any(|id| !self.model.relations[id].in_scope.is_empty());
+        let others = relations
+            .iter()
+            .any(|id| !self.model.relations[id].in_scope.is_empty());
         if others {
             return;
         }
@@ -208,7 +244,9 @@ impl State {
         self.model.applications.remove(name);
         self.applications.remove(name);
         let tag = format!("application-{name}");
-        self.model.secrets.retain(|_, secret| secret.owner.application() != Some(name));
+        self.model
+            .secrets
+            .retain(|_, secret| secret.owner.application() != Some(name));
         for secret in self.model.secrets.values_mut() {
             secret.grants.retain(|grant| grant.target != tag);
         }
@@ -223,11 +261,17 @@ impl State {
         }
         self.model.units.remove(unit);
         self.units.remove(unit);
-        self.model.secrets.retain(|_, secret| secret.owner != SecretOwner::Unit(unit.to_owned()));
+        self.model
+            .secrets
+            .retain(|_, secret| secret.owner != SecretOwner::Unit(unit.to_owned()));
         for secret in self.model.secrets.values_mut() {
             secret.consumers.remove(unit);
         }
-        for task in self.tasks.values_mut().filter(|task| task.unit == unit && !task.status.over()) {
+        for task in self
+            .tasks
+            .values_mut()
+            .filter(|task| task.unit == unit && !task.status.over())
+        {
             task.status = TaskStatus::Aborted;
         }
         self.tidy();

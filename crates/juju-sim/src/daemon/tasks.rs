@@ -1,5 +1,6 @@
 //! Actions and juju-exec: enqueue, wait, show.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use crate::link::Client;
 use crate::show;
 
 /// A client that waits for longer than this must say so with `--wait`.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 fn number(state: &mut State) -> u64 {
     state.model.counters.action += 1;
@@ -56,14 +57,23 @@ pub(crate) fn exec_from_machine(
         return None;
     }
     let operation = number(&mut state);
-    let id = enqueue(&mut state, operation, unit, TaskKind::Exec { commands, relation, remote_unit });
+    let id = enqueue(
+        &mut state,
+        operation,
+        unit,
+        TaskKind::Exec {
+            commands,
+            relation,
+            remote_unit,
+        },
+    );
     world.publish(state);
     let mut state = world.state();
     loop {
         match state.tasks.get(&id) {
             None => return None,
             Some(task) if task.status.over() => return state.tasks.remove(&id),
-            Some(_) => state = world.wait(state, Duration::from_secs(60)),
+            Some(_) => state = world.wait(state, Duration::from_mins(1)),
         }
     }
 }
@@ -75,31 +85,46 @@ fn resolve_unit(state: &State, word: &str) -> Result<String> {
         }
         return Ok(word.to_owned());
     };
-    let row = state.model.applications.get(application).with_context(|| not_found(application))?;
-    row.leader.clone().with_context(|| format!("could not determine leader for {application:?}"))
+    let row = state
+        .model
+        .applications
+        .get(application)
+        .with_context(|| not_found(application))?;
+    row.leader
+        .clone()
+        .with_context(|| format!("could not determine leader for {application:?}"))
 }
 
 /// `run`.
 pub(crate) fn run(world: &Shared, client: &mut Client, from: &Path, given: &Run) -> Result<i32> {
-    let units = given.words.iter().take_while(|word| word.contains('/') && !word.contains('=')).count();
+    let units = given
+        .words
+        .iter()
+        .take_while(|word| word.contains('/') && !word.contains('='))
+        .count();
     let (targets, rest) = given.words.split_at(units);
-    let [action, words @ ..] = rest else { bail!("no action specified") };
+    let [action, words @ ..] = rest else {
+        bail!("no action specified")
+    };
     if targets.is_empty() {
         bail!("no unit specified");
     }
     let mut parameters = match &given.params {
         Some(file) => {
-            let text = std::fs::read_to_string(from.join(file)).context("cannot read the parameters")?;
+            let text =
+                std::fs::read_to_string(from.join(file)).context("cannot read the parameters")?;
             serde_yaml::from_str(&text).context("cannot parse the parameters")?
         }
         None => Map::new(),
     };
     for word in words {
-        let (key, text) =
-            word.split_once('=').with_context(|| format!("argument {word:?} must be of the form key...=value"))?;
-        let value = match given.string_args {
-            true => json!(text),
-            false => serde_yaml::from_str(text).unwrap_or_else(|_| json!(text)),
+        let (key, text) = word
+            .split_once('=')
+            .with_context(|| format!("argument {word:?} must be of the form key...=value"))?;
+        let value = if given.string_args {
+            json!(text)
+        } else {
+            serde_yaml::from_str(text).unwrap_or_else(|_| json!(text))
         };
         put(&mut parameters, key, value);
     }
@@ -108,7 +133,11 @@ pub(crate) fn run(world: &Shared, client: &mut Client, from: &Path, given: &Run)
     for target in targets {
         let unit = resolve_unit(&state, target)?;
         let name = application_of(&unit);
-        let charm = &state.applications.get(name).with_context(|| not_found(name))?.charm;
+        let charm = &state
+            .applications
+            .get(name)
+            .with_context(|| not_found(name))?
+            .charm;
         let Some(declared) = charm.actions.get(action) else {
             bail!("action {action:?} not defined on unit {unit:?}");
         };
@@ -121,17 +150,28 @@ pub(crate) fn run(world: &Shared, client: &mut Client, from: &Path, given: &Run)
     let ids: Vec<u64> = plan
         .into_iter()
         .map(|(unit, parameters)| {
-            let kind = TaskKind::Action { name: action.clone(), parameters };
+            let kind = TaskKind::Action {
+                name: action.clone(),
+                parameters,
+            };
             enqueue(&mut state, operation, &unit, kind)
         })
         .collect();
-    let tasks: Vec<Task> = ids.iter().filter_map(|id| state.tasks.get(id).cloned()).collect();
+    let tasks: Vec<Task> = ids
+        .iter()
+        .filter_map(|id| state.tasks.get(id).cloned())
+        .collect();
     world.publish(state);
     if given.format == Format::Tabular {
         let (n, s) = (tasks.len(), if tasks.len() == 1 { "" } else { "s" });
         let mut text = format!("Running operation {operation} with {n} task{s}\n");
         for task in &tasks {
-            text.push_str(&format!("  - task {} on unit-{}\n", task.id, task.unit.replace('/', "-")));
+            let _ = writeln!(
+                text,
+                "  - task {} on unit-{}",
+                task.id,
+                task.unit.replace('/', "-")
+            );
         }
         writeln!(client.stderr, "{text}").context("cannot answer")?;
     }
@@ -165,7 +205,10 @@ fn wait(world: &Shared, client: &Client, ids: &[u64], limit: Option<&str>) -> Re
     let end = Instant::now() + limit;
     let mut state = world.state();
     loop {
-        let tasks: Vec<Task> = ids.iter().filter_map(|id| state.tasks.get(id).cloned()).collect();
+        let tasks: Vec<Task> = ids
+            .iter()
+            .filter_map(|id| state.tasks.get(id).cloned())
+            .collect();
         if tasks.iter().all(|task| task.status.over()) {
             return Ok(tasks);
         }
@@ -201,15 +244,18 @@ fn describe(task: &Task) -> Value {
 }
 
 fn answer(client: &mut Client, tasks: &[Task], format: Format) -> Result<i32> {
-    let failed: Vec<&Task> = tasks.iter().filter(|task| task.status != TaskStatus::Completed).collect();
+    let failed: Vec<&Task> = tasks
+        .iter()
+        .filter(|task| task.status != TaskStatus::Completed)
+        .collect();
     let mut text = String::new();
     if format == Format::Tabular {
         for task in tasks {
             if tasks.len() > 1 {
-                text.push_str(&format!("{}:\n", task.unit));
+                let _ = writeln!(text, "{}:", task.unit);
             }
             for line in &task.log {
-                text.push_str(&format!("{line}\n"));
+                let _ = writeln!(text, "{line}");
             }
             let mut results = task.results.clone();
             results.remove("return-code");
@@ -218,14 +264,24 @@ fn answer(client: &mut Client, tasks: &[Task], format: Format) -> Result<i32> {
             }
         }
     } else {
-        let all: Map<String, Value> =
-            tasks.iter().map(|task| (task.unit.clone(), describe(task))).collect();
+        let all: Map<String, Value> = tasks
+            .iter()
+            .map(|task| (task.unit.clone(), describe(task)))
+            .collect();
         text = show::formatted(&Value::Object(all), format);
     }
-    client.stdout.write_all(text.as_bytes()).context("cannot answer")?;
+    client
+        .stdout
+        .write_all(text.as_bytes())
+        .context("cannot answer")?;
     for task in &failed {
-        let message = if task.message.is_empty() { task.status.name() } else { &task.message };
-        writeln!(client.stderr, "Action id {} failed: {message}", task.id).context("cannot answer")?;
+        let message = if task.message.is_empty() {
+            task.status.name()
+        } else {
+            &task.message
+        };
+        writeln!(client.stderr, "Action id {} failed: {message}", task.id)
+            .context("cannot answer")?;
     }
     Ok(i32::from(!failed.is_empty()))
 }
@@ -252,7 +308,11 @@ pub(crate) fn exec(world: &Shared, client: &mut Client, given: &Exec) -> Result<
     // One word is a command line of its own; several are quoted so that they stay apart.
     let commands = match &given.command[..] {
         [line] => line.clone(),
-        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+        words => words
+            .iter()
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>()
+            .join(" "),
     };
     let operation = number(&mut state);
     let ids: Vec<u64> = units
@@ -273,8 +333,17 @@ pub(crate) fn exec(world: &Shared, client: &mut Client, given: &Exec) -> Result<
     }
     let mut status = 0;
     for task in &tasks {
-        let text = |key: &str| task.results.get(key).and_then(Value::as_str).unwrap_or_default();
-        let heading = if tasks.len() > 1 { format!("{}:\n", task.unit) } else { String::new() };
+        let text = |key: &str| {
+            task.results
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let heading = if tasks.len() > 1 {
+            format!("{}:\n", task.unit)
+        } else {
+            String::new()
+        };
         write!(client.stdout, "{heading}{}", text("stdout")).context("cannot answer")?;
         write!(client.stderr, "{}", text("stderr")).context("cannot answer")?;
         if !task.message.is_empty() && text("stderr").is_empty() {

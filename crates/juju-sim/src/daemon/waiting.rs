@@ -26,7 +26,8 @@ pub(crate) fn wait_for(world: &Shared, client: &mut Client, given: &WaitFor) -> 
                 let left = end.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     drop(state);
-                    writeln!(client.stderr, "ERROR timed out: {missing}").context("cannot answer")?;
+                    writeln!(client.stderr, "ERROR timed out: {missing}")
+                        .context("cannot answer")?;
                     return Ok(1);
                 }
                 state = world.wait(state, left.min(Duration::from_secs(1)));
@@ -49,7 +50,11 @@ fn holds(state: &State, given: &WaitFor) -> Result<Option<String>> {
         }
         bail!("name a unit or an application, or say --idle");
     };
-    let units: Vec<&str> = if name.contains('/') { vec![name] } else { state.model.units_of(name) };
+    let units: Vec<&str> = if name.contains('/') {
+        vec![name]
+    } else {
+        state.model.units_of(name)
+    };
     let exists = if name.contains('/') {
         state.model.units.contains_key(name)
     } else {
@@ -71,7 +76,12 @@ fn holds(state: &State, given: &WaitFor) -> Result<Option<String>> {
         let row = show::status::workload(unit);
         let status = row.status.as_str();
         let right = given.status.is_empty() || given.status.iter().any(|wanted| wanted == status);
-        if !right || !given.message.as_ref().is_none_or(|part| matches(part, &row.message)) {
+        if !right
+            || !given
+                .message
+                .as_ref()
+                .is_none_or(|part| matches(part, &row.message))
+        {
             return Ok(Some(format!("{} is {status}: {}", unit.name, row.message)));
         }
     }
@@ -106,10 +116,17 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 fn busy(state: &State) -> Option<String> {
-    if let Some(task) = state.tasks.values().find(|task| {
-        matches!(task.status, TaskStatus::Pending | TaskStatus::Running)
-    }) {
-        return Some(format!("task {} of {} is {}", task.id, task.unit, task.status.name()));
+    if let Some(task) = state
+        .tasks
+        .values()
+        .find(|task| matches!(task.status, TaskStatus::Pending | TaskStatus::Running))
+    {
+        return Some(format!(
+            "task {} of {} is {}",
+            task.id,
+            task.unit,
+            task.status.name()
+        ));
     }
     state.units.keys().find_map(|unit| agent::busy(state, unit))
 }

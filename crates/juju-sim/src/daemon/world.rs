@@ -24,7 +24,13 @@ pub(crate) type Shared = Arc<World>;
 
 impl World {
     pub(crate) fn new(directory: PathBuf, logs: Logs, machines: Machines, state: State) -> Self {
-        Self { directory, logs, machines, state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            directory,
+            logs,
+            machines,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 
     /// The state, with the model's clock set. A panic in another thread does not end the model.
@@ -37,16 +43,27 @@ impl World {
     /// Says that something may have become due for somebody, and saves.
     pub(crate) fn publish(&self, state: MutexGuard<'_, State>) {
         if let Err(error) = state.save(&self.directory) {
-            self.logs.record("controller", "ERROR", "juju.sim", &format!("cannot save the model: {error}"));
+            self.logs.record(
+                "controller",
+                "ERROR",
+                "juju.sim",
+                &format!("cannot save the model: {error}"),
+            );
         }
         drop(state);
         self.changed.notify_all();
     }
 
     /// Waits until something changed, or until the time is over.
-    pub(crate) fn wait<'a>(&self, state: MutexGuard<'a, State>, limit: Duration) -> MutexGuard<'a, State> {
-        let (mut state, _) =
-            self.changed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        limit: Duration,
+    ) -> MutexGuard<'a, State> {
+        let (mut state, _) = self
+            .changed
+            .wait_timeout(state, limit)
+            .unwrap_or_else(PoisonError::into_inner);
         state.model.now_ms = clock::now();
         state
     }

@@ -1,5 +1,7 @@
 //! The difference of two transcripts, line by line.
 
+use std::fmt::Write as _;
+
 /// `-` lines are only in `expected`, `+` lines only in `seen`; equal runs are shortened.
 pub(super) fn difference(expected: &str, seen: &str) -> String {
     let left: Vec<&str> = expected.lines().collect();
@@ -31,13 +33,15 @@ pub(super) fn difference(expected: &str, seen: &str) -> String {
     }
     let near = |at: usize| {
         let from = at.saturating_sub(2);
-        lines[from..lines.len().min(at + 3)].iter().any(|(mark, _)| *mark != ' ')
+        lines[from..lines.len().min(at + 3)]
+            .iter()
+            .any(|(mark, _)| *mark != ' ')
     };
     let mut text = String::new();
     let mut skipping = false;
     for (at, (mark, line)) in lines.iter().enumerate() {
         if near(at) {
-            text.push_str(&format!("{mark} {line}\n"));
+            let _ = writeln!(text, "{mark} {line}");
             skipping = false;
         } else if !skipping {
             text.push_str("  ...\n");

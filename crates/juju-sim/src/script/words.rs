@@ -88,7 +88,10 @@ mod tests {
 
     #[test]
     fn the_longest_name_is_filled_in_first() {
-        let variables = BTreeMap::from([("U".to_owned(), "x".to_owned()), ("U2".to_owned(), "y".to_owned())]);
+        let variables = BTreeMap::from([
+            ("U".to_owned(), "x".to_owned()),
+            ("U2".to_owned(), "y".to_owned()),
+        ]);
         assert_eq!(fill("$U2 $U", &variables), "y x");
     }
 }

@@ -17,18 +17,29 @@ fn owner(secret: &Secret) -> String {
 /// The decoded content. What is no text stays in base64.
 pub(crate) fn content(content: &Content) -> Map<String, Value> {
     let decode = |text: &String| {
-        let bytes = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let bytes = STANDARD
+            .decode(text)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         bytes.unwrap_or_else(|| text.clone())
     };
-    content.0.iter().map(|(key, value)| (key.clone(), json!(decode(value)))).collect()
+    content
+        .0
+        .iter()
+        .map(|(key, value)| (key.clone(), json!(decode(value))))
+        .collect()
 }
 
 /// The table.
 pub(crate) fn tabular(model: &Model) -> String {
-    let mut rows = vec![row(&["ID", "Name", "Owner", "Rotation", "Revision", "Label"])];
+    let mut rows = vec![row(&[
+        "ID", "Name", "Owner", "Rotation", "Revision", "Label",
+    ])];
     for secret in model.secrets.values() {
         let named = secret.owner == SecretOwner::Model;
-        let rotation = secret.rotate.map_or("never", juju_sim_model::state::RotatePolicy::as_str);
+        let rotation = secret
+            .rotate
+            .map_or("never", juju_sim_model::state::RotatePolicy::as_str);
         rows.push(row(&[
             &secret.id,
             if named { &secret.label } else { "-" },
@@ -43,8 +54,11 @@ pub(crate) fn tabular(model: &Model) -> String {
 
 /// All of them as data.
 pub(crate) fn list(model: &Model) -> Value {
-    let all: Map<String, Value> =
-        model.secrets.values().map(|secret| (secret.id.clone(), describe(secret))).collect();
+    let all: Map<String, Value> = model
+        .secrets
+        .values()
+        .map(|secret| (secret.id.clone(), describe(secret)))
+        .collect();
     Value::Object(all)
 }
 
@@ -68,7 +82,12 @@ fn describe(secret: &Secret) -> Value {
 }
 
 /// One of them: by id, URI or name.
-pub(crate) fn show(model: &Model, given: &str, reveal: bool, revision: Option<u32>) -> Option<Value> {
+pub(crate) fn show(
+    model: &Model,
+    given: &str,
+    reveal: bool,
+    revision: Option<u32>,
+) -> Option<Value> {
     let secret = find(model, given)?;
     let mut value = describe(secret);
     let access: Vec<Value> = secret

@@ -11,7 +11,14 @@ use crate::daemon::state::State;
 pub(crate) fn tabular(state: &State, relations: bool) -> String {
     let model = &state.model;
     let mut text = table(&[
-        row(&["Model", "Controller", "Cloud/Region", "Version", "SLA", "Timestamp"]),
+        row(&[
+            "Model",
+            "Controller",
+            "Cloud/Region",
+            "Version",
+            "SLA",
+            "Timestamp",
+        ]),
         row(&[
             &model.name,
             "simulated",
@@ -25,9 +32,18 @@ pub(crate) fn tabular(state: &State, relations: bool) -> String {
         text.push_str("\nModel is empty.\n");
         return text;
     }
-    let mut applications =
-        vec![row(&["App", "Version", "Status", "Scale", "Charm", "Channel", "Rev", "Exposed", "Message"])];
-    let mut units = vec![row(&["Unit", "Workload", "Agent", "Machine", "Public address", "Ports", "Message"])];
+    let mut applications = vec![row(&[
+        "App", "Version", "Status", "Scale", "Charm", "Channel", "Rev", "Exposed", "Message",
+    ])];
+    let mut units = vec![row(&[
+        "Unit",
+        "Workload",
+        "Agent",
+        "Machine",
+        "Public address",
+        "Ports",
+        "Message",
+    ])];
     for (name, application) in &model.applications {
         let status = application_status(model, name);
         let alive = model.units_of(name).len();
@@ -42,7 +58,11 @@ pub(crate) fn tabular(state: &State, relations: bool) -> String {
             if application.exposed { "yes" } else { "no" },
             &one_line(&status.message),
         ]));
-        for unit in model.units_of(name).into_iter().filter_map(|unit| model.units.get(unit)) {
+        for unit in model
+            .units_of(name)
+            .into_iter()
+            .filter_map(|unit| model.units.get(unit))
+        {
             let leader = if model.is_leader(&unit.name) { "*" } else { "" };
             let workload = workload(unit);
             units.push(row(&[
@@ -61,7 +81,13 @@ pub(crate) fn tabular(state: &State, relations: bool) -> String {
     text.push('\n');
     text.push_str(&table(&units));
     if relations && !model.relations.is_empty() {
-        let mut rows = vec![row(&["Integration provider", "Requirer", "Interface", "Type", "Message"])];
+        let mut rows = vec![row(&[
+            "Integration provider",
+            "Requirer",
+            "Interface",
+            "Type",
+            "Message",
+        ])];
         rows.extend(model.relations.values().filter_map(integration));
         text.push('\n');
         text.push_str(&table(&rows));
@@ -74,11 +100,24 @@ fn one_line(text: &str) -> String {
 }
 
 fn integration(relation: &Relation) -> Option<Vec<String>> {
-    let of = |role: Role| relation.endpoints.iter().find(|endpoint| endpoint.role == role);
-    let provider = of(Role::Provider).or(of(Role::Peer))?;
-    let requirer = of(Role::Requirer).or(of(Role::Peer))?;
-    let kind = if relation.is_peer() { "peer" } else { "regular" };
-    let message = if relation.life == Life::Alive { "" } else { "dying" };
+    let of = |role: Role| {
+        relation
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.role == role)
+    };
+    let provider = of(Role::Provider).or_else(|| of(Role::Peer))?;
+    let requirer = of(Role::Requirer).or_else(|| of(Role::Peer))?;
+    let kind = if relation.is_peer() {
+        "peer"
+    } else {
+        "regular"
+    };
+    let message = if relation.life == Life::Alive {
+        ""
+    } else {
+        "dying"
+    };
     Some(row(&[
         &format!("{}:{}", provider.application, provider.name),
         &format!("{}:{}", requirer.application, requirer.name),
@@ -97,7 +136,11 @@ pub(crate) fn workload(unit: &Unit) -> StatusRow {
 }
 
 fn agent(unit: &Unit) -> Status {
-    if unit.agent_status.status == Status::Error { Status::Idle } else { unit.agent_status.status }
+    if unit.agent_status.status == Status::Error {
+        Status::Idle
+    } else {
+        unit.agent_status.status
+    }
 }
 
 fn ports(unit: &Unit) -> Vec<String> {
@@ -117,9 +160,17 @@ pub(crate) fn application_status(model: &Model, name: &str) -> StatusRow {
         Status::Waiting => 3,
         Status::Active => 4,
         Status::Terminated => 5,
-        _ => 6,
+        Status::Unknown
+        | Status::Allocating
+        | Status::Executing
+        | Status::Idle
+        | Status::Failed
+        | Status::Lost => 6,
     };
-    let units = model.units_of(name).into_iter().filter_map(|unit| model.units.get(unit));
+    let units = model
+        .units_of(name)
+        .into_iter()
+        .filter_map(|unit| model.units.get(unit));
     units.map(workload).min_by_key(rank).unwrap_or_default()
 }
 
@@ -171,7 +222,10 @@ fn application_value(state: &State, name: &str, application: &Application) -> Va
     let model = &state.model;
     let mut relations: Map<String, Value> = Map::new();
     for relation in model.relations_of(name) {
-        let Some((mine, other)) = relation.endpoint_of(name).zip(relation.remote_endpoint(name)) else {
+        let Some((mine, other)) = relation
+            .endpoint_of(name)
+            .zip(relation.remote_endpoint(name))
+        else {
             continue;
         };
         let entry = json!({
@@ -179,7 +233,10 @@ fn application_value(state: &State, name: &str, application: &Application) -> Va
             "interface": other.interface,
             "scope": "global",
         });
-        if let Value::Array(list) = relations.entry(mine.name.clone()).or_insert_with(|| json!([])) {
+        if let Value::Array(list) = relations
+            .entry(mine.name.clone())
+            .or_insert_with(|| json!([]))
+        {
             list.push(entry);
         }
     }
@@ -206,7 +263,10 @@ fn application_value(state: &State, name: &str, application: &Application) -> Va
     if !application.workload_version.is_empty() {
         value["version"] = json!(application.workload_version);
     }
-    let charm_version = state.applications.get(name).and_then(|extra| extra.charm.version.clone());
+    let charm_version = state
+        .applications
+        .get(name)
+        .and_then(|extra| extra.charm.version.clone());
     if let Some(version) = charm_version {
         value["charm-version"] = json!(version);
     }

@@ -40,7 +40,12 @@ pub(crate) fn unit(state: &State, name: &str) -> Option<Value> {
             Some(info)
         })
         .collect();
-    let opened: Vec<String> = unit.ports.values().flatten().map(ToString::to_string).collect();
+    let opened: Vec<String> = unit
+        .ports
+        .values()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
     Some(json!({
         "workload-version": unit.workload_version,
         "machine": unit.machine,
@@ -57,8 +62,13 @@ pub(crate) fn unit(state: &State, name: &str) -> Option<Value> {
 pub(crate) fn application(state: &State, name: &str) -> Option<Value> {
     let application = state.model.applications.get(name)?;
     let extra = state.applications.get(name)?;
-    let bindings: Map<String, Value> =
-        extra.charm.metadata.endpoints.keys().map(|endpoint| (endpoint.clone(), json!("alpha"))).collect();
+    let bindings: Map<String, Value> = extra
+        .charm
+        .metadata
+        .endpoints
+        .keys()
+        .map(|endpoint| (endpoint.clone(), json!("alpha")))
+        .collect();
     Some(json!({
         "charm": application.charm,
         "charm-origin": extra.origin,

@@ -4,18 +4,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// One model.
-pub struct Model {
+pub(crate) struct Model {
     directory: tempfile::TempDir,
 }
 
 impl Model {
     /// An empty one; its daemon starts with the first command.
-    pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+    pub(crate) fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A command, whatever its status.
-    pub fn try_run(&self, words: &[&str]) -> Output {
+    pub(crate) fn try_run(&self, words: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_juju-sim"))
             .args(words)
             .env("JUJU_SIM_DIR", self.directory.path())
@@ -24,7 +26,7 @@ impl Model {
     }
 
     /// A command that must succeed; what it printed.
-    pub fn run(&self, words: &[&str]) -> String {
+    pub(crate) fn run(&self, words: &[&str]) -> String {
         let output = self.try_run(words);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
@@ -37,13 +39,15 @@ impl Model {
     }
 
     /// The finished runs.
-    pub fn commits(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn commits(&self) -> Vec<serde_json::Value> {
         let text = std::fs::read_to_string(self.directory.path().join("commits.jsonl")).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// The model's directory.
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -62,6 +66,8 @@ impl Drop for Model {
 }
 
 /// A fixture charm.
-pub fn charm(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/charms").join(name)
+pub(crate) fn charm(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/charms")
+        .join(name)
 }

@@ -36,8 +36,14 @@ fn label(operation: &Operation) -> String {
         Operation::Hook(Hook::Relation(hook)) => {
             let name = Hook::Relation(hook.clone()).name();
             let unit = hook.remote_unit.as_ref().map(|unit| format!(" {unit}"));
-            let departing = hook.departing.as_ref().map(|unit| format!(" departing {unit}"));
-            [Some(name), unit, departing].into_iter().flatten().collect()
+            let departing = hook
+                .departing
+                .as_ref()
+                .map(|unit| format!(" departing {unit}"));
+            [Some(name), unit, departing]
+                .into_iter()
+                .flatten()
+                .collect()
         }
         Operation::Hook(hook) => hook.name(),
         Operation::Task(number) => format!("task {number}"),
@@ -75,10 +81,19 @@ fn r1_r2_r5_first_deployment() {
     assert_eq!(seen[..2], ["data-storage-attached", "install"]);
     let mut created = seen[2..4].to_vec();
     created.sort();
-    assert_eq!(created, ["client-relation-created", "mates-relation-created"]);
+    assert_eq!(
+        created,
+        ["client-relation-created", "mates-relation-created"]
+    );
     assert_eq!(
         seen[4..],
-        ["leader-elected", "config-changed", "start", "client-relation-joined b/0", "client-relation-changed b/0"]
+        [
+            "leader-elected",
+            "config-changed",
+            "start",
+            "client-relation-joined b/0",
+            "client-relation-changed b/0"
+        ]
     );
 }
 
@@ -96,7 +111,10 @@ fn r3_tasks_and_secrets_overtake_config() {
     view.task = Some(4);
     view.secrets = vec![(SecretEvent::Changed, "x".into(), None)];
     let mut dice = StdRng::seed_from_u64(1);
-    assert_eq!(label(&next(&view, &memory, &mut dice).unwrap()), "secret-changed");
+    assert_eq!(
+        label(&next(&view, &memory, &mut dice).unwrap()),
+        "secret-changed"
+    );
     view.secrets.clear();
     assert_eq!(label(&next(&view, &memory, &mut dice).unwrap()), "task 4");
     view.task = None;
@@ -108,7 +126,10 @@ fn r5_upgrade_is_followed_by_config_changed() {
     let mut view = view();
     let mut memory = settled(&view);
     view.charm = 2;
-    assert_eq!(history(&view, &mut memory), ["upgrade-charm", "config-changed"]);
+    assert_eq!(
+        history(&view, &mut memory),
+        ["upgrade-charm", "config-changed"]
+    );
 }
 
 #[test]
@@ -135,7 +156,10 @@ fn a_remote_unit_that_goes_departs_and_nothing_else() {
     let mut view = with_client(view());
     let mut memory = settled(&view);
     view.relations.get_mut(&1).unwrap().members.clear();
-    assert_eq!(history(&view, &mut memory), ["client-relation-departed b/0 departing b/0"]);
+    assert_eq!(
+        history(&view, &mut memory),
+        ["client-relation-departed b/0 departing b/0"]
+    );
 }
 
 #[test]
@@ -145,7 +169,10 @@ fn a_removed_relation_departs_and_breaks() {
     view.relations.get_mut(&1).unwrap().dying = true;
     assert_eq!(
         history(&view, &mut memory),
-        ["client-relation-departed b/0 departing b/0", "client-relation-broken"]
+        [
+            "client-relation-departed b/0 departing b/0",
+            "client-relation-broken"
+        ]
     );
 }
 
@@ -153,7 +180,11 @@ fn a_removed_relation_departs_and_breaks() {
 fn r4_r8_a_dying_unit_detaches_departs_breaks_stops() {
     let mut view = with_client(view());
     view.storage.insert("data/0".into(), false);
-    view.relations.get_mut(&0).unwrap().members.insert("a/1".into(), 1);
+    view.relations
+        .get_mut(&0)
+        .unwrap()
+        .members
+        .insert("a/1".into(), 1);
     let mut memory = settled(&view);
     view.dying = true;
     assert_eq!(
@@ -183,5 +214,8 @@ fn r9_a_failed_hook_waits_for_its_retry() {
     assert_eq!(next(&view, &memory, &mut dice), Some(Operation::Task(1)));
     view.task = None;
     view.retry_due = true;
-    assert_eq!(next(&view, &memory, &mut dice), Some(Operation::Hook(Hook::ConfigChanged)));
+    assert_eq!(
+        next(&view, &memory, &mut dice),
+        Some(Operation::Hook(Hook::ConfigChanged))
+    );
 }
