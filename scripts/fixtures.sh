@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the charms of tests/fixtures ready to deploy below target/fixtures: a copy of each, with the
-# framework `ops` beside those that ask for it in a requirements.txt, as a packed charm has it.
+# framework `ops` in venv/ of those that ask for it in a requirements.txt, as charmcraft packs it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -34,6 +34,6 @@ for charm in "$FROM"/*/; do
     if [ -f "$charm/requirements.txt" ]; then
         # A name of its own first: a failure inside the arguments of cp would go unseen.
         directory=$(libraries "$charm/requirements.txt")
-        cp -r "$directory" "$OUT/$name/lib"
+        cp -r "$directory" "$OUT/$name/venv"
     fi
 done
