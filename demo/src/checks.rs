@@ -344,7 +344,7 @@ fn remaining_client(evidence: &Evidence) -> Check {
             let running = states.is_some_and(|s| !s.is_empty() && s.iter().all(|s| s == "RUNNING"));
             if !running {
                 ok = false;
-                detail += &format!(", {unit}: {name} {states:?}");
+                detail.extend([", ", unit, ": ", name, &format!(" {states:?}")]);
             }
         }
     }
@@ -353,7 +353,7 @@ fn remaining_client(evidence: &Evidence) -> Check {
             let seen = processes(evidence, unit, from, to);
             if seen.len() != 1 || seen.contains("none") {
                 ok = false;
-                detail += &format!(", {unit} was restarted: {seen:?}");
+                detail.extend([", ", unit, " was restarted: ", &format!("{seen:?}")]);
             }
         }
         let touched = evidence.commits.iter().any(|commit| {
@@ -598,7 +598,7 @@ mod tests {
                         .get_mut("kc/0")
                         .unwrap()
                         .get_mut("mirror")
-                        .unwrap()[1] = "FAILED".into()
+                        .unwrap()[1] = "FAILED".into();
                 },
                 &["other-client-untouched"],
             ),

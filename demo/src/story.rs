@@ -202,13 +202,13 @@ fn second_client(
          value.converter=org.apache.kafka.connect.converters.ByteArrayConverter\n",
     );
     for cluster in ["source", "target"] {
-        settings += &format!(
+        settings.extend([format!(
             "{cluster}.cluster.bootstrap.servers=${{kafka-client:endpoints}}\n\
              {cluster}.cluster.security.protocol=SASL_PLAINTEXT\n\
              {cluster}.cluster.sasl.mechanism=SCRAM-SHA-512\n\
              {cluster}.cluster.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \
              username=\"${{kafka-client:username}}\" password=\"${{kafka-client:password}}\";\n"
-        );
+        )]);
     }
     let charm = integrator(parts)?;
     sim.run(&[
