@@ -172,10 +172,10 @@ pub async fn authenticate<T>(
     let busy = || {
         let text =
             "cannot let the request in: too many failed logins of this user from this address";
-        Err(reply::error(StatusCode::TOO_MANY_REQUESTS, text))
+        reply::error(StatusCode::TOO_MANY_REQUESTS, text)
     };
     if core.backoff.is_busy(remote, &login.username) {
-        return busy();
+        return Err(busy());
     }
     if let Some(known) = check(&login) {
         return Ok(known);
@@ -185,7 +185,7 @@ pub async fn authenticate<T>(
             tokio::time::sleep(delayed.wait).await;
             Err(reply::unauthorized())
         }
-        None => busy(),
+        None => Err(busy()),
     }
 }
 
@@ -230,11 +230,10 @@ pub fn examine(request: &Request<Incoming>) -> Result<Target, Refusal> {
             return bad("cannot read this `Transfer-Encoding`");
         }
     }
-    if let Some(expect) = headers.get(hyper::header::EXPECT) {
-        if !expect.as_bytes().eq_ignore_ascii_case(b"100-continue") {
-            let text = "cannot meet this expectation";
-            return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, text));
-        }
+    let expect = headers.get(hyper::header::EXPECT);
+    if expect.is_some_and(|expect| !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        let text = "cannot meet this expectation";
+        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, text));
     }
     Ok(Target::parse(uri.path(), uri.query())?)
 }

@@ -137,14 +137,14 @@ impl<'a> Delivery<'a> {
             health.mark_unchanged();
             let failure = if self.core.health() == Health::Ready {
                 self.peer = None;
-                match self.to_worker(&backend, &mut outbound, repeatable).await {
+                match self.try_worker(&backend, &mut outbound, repeatable).await {
                     Ok(answer) => return self.stamped(answer),
                     Err(failure) => failure,
                 }
             } else if let Some(peer) = backend.peer() {
                 self.peer = Some(peer.unit.clone());
                 match self
-                    .to_peer(&backend, peer, &mut outbound, repeatable)
+                    .try_peer(&backend, peer, &mut outbound, repeatable)
                     .await
                 {
                     Ok(answer) => return self.stamped(answer),
@@ -200,7 +200,7 @@ impl<'a> Delivery<'a> {
             return self.exhausted(None, "the worker is not ready");
         }
         let backend = self.core.backend();
-        match self.to_worker(&backend, &mut outbound, false).await {
+        match self.try_worker(&backend, &mut outbound, false).await {
             Ok(answer) => answer,
             Err(Failure::NotApplied(message, answer)) => self.exhausted(answer, &message),
             Err(Failure::Unknown(status, message)) => Answer::error(status, &message),
@@ -213,7 +213,7 @@ impl<'a> Delivery<'a> {
         self.tries += 1;
         let request = match request(&mut outbound, &backend.worker, None) {
             Ok(request) => request,
-            Err(answer) => return answer,
+            Err(answer) => return *answer,
         };
         match backend
             .worker
@@ -227,7 +227,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    async fn to_worker(
+    async fn try_worker(
         &mut self,
         backend: &Backend,
         outbound: &mut Outbound,
@@ -259,7 +259,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    async fn to_peer(
+    async fn try_peer(
         &mut self,
         backend: &Backend,
         peer: &Peer,
@@ -298,7 +298,7 @@ impl<'a> Delivery<'a> {
         let credential = Some(&backend.internal.authorization);
         let mut request = match request(outbound, upstream, credential) {
             Ok(request) => request,
-            Err(answer) => return Ok((answer, Verdict::Final)),
+            Err(answer) => return Ok((*answer, Verdict::Final)),
         };
         if hop {
             request
@@ -373,8 +373,8 @@ fn request(
     outbound: &mut Outbound,
     upstream: &Upstream,
     credential: Option<&HeaderValue>,
-) -> Result<Request<Body>, Answer> {
-    let refused = |what: &str| Answer::error(StatusCode::BAD_REQUEST, what);
+) -> Result<Request<Body>, Box<Answer>> {
+    let refused = |what: &str| Box::new(Answer::error(StatusCode::BAD_REQUEST, what));
     let uri = hyper::Uri::try_from(outbound.target.to_path_and_query())
         .map_err(|_| refused("cannot use the request target"))?;
     let mut headers = outbound.headers.clone();

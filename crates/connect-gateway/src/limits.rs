@@ -32,16 +32,16 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(100);
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest time for the whole of one body, in either direction.
-pub const BODY_WHOLE_TIMEOUT: Duration = Duration::from_secs(300);
+pub const BODY_WHOLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Longest wait for a complete request head, idle keep-alive time included.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
+pub const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest wait for a TLS handshake on the peer door.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time that a socket may refuse to take our bytes.
-pub const WRITE_STALL: Duration = Duration::from_secs(60);
+pub const WRITE_STALL: Duration = Duration::from_mins(1);
 
 /// Largest request head in bytes; hyper answers 431 beyond it.
 pub const HEAD_BYTES: usize = 32 * 1024;
@@ -104,7 +104,7 @@ pub const DELAYED_IN_ALL: u32 = 256;
 pub const REMEMBERED_FAILURES: usize = 4096;
 
 /// How long a failed login is remembered.
-pub const FAILURE_MEMORY: Duration = Duration::from_secs(60);
+pub const FAILURE_MEMORY: Duration = Duration::from_mins(1);
 
 /// Largest settings or users file, in bytes: a thousand users need a quarter of it.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -86,7 +86,10 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
             // Not started by systemd, or not as a notifying service: nobody to tell.
             drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
         };
-        let stop = async move { drop(terminate.recv().await) };
+        let stop = async move {
+            terminate.recv().await;
+            drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
+        };
         service::run(settings, listeners, ready, stop)
             .await
             .map_err(|error| chain(&error))

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 
 use crate::access::{Entry, Refusal, authenticate, examine, payload};
 use crate::body::{Body, whole};
@@ -35,8 +35,8 @@ pub async fn answer(
     let target = examine(&request);
     if let Ok(target) = &target {
         entry.target = Some(target.clone());
-        let signed = is_between_workers(request.method(), target.route)
-            && right_method(request.method(), target.route)
+        let internal = (request.method().as_str(), target.route);
+        let signed = matches!(internal, ("POST", Route::Tasks) | ("PUT", Route::Fence))
             && request.headers().contains_key(SIGNATURE);
         if signed {
             "worker".clone_into(&mut entry.user);
@@ -53,14 +53,6 @@ pub async fn answer(
     match target.and_then(|target| admit(target, &request)) {
         Err(refusal) => Answer::from(refusal).into_response(),
         Ok((target, hold)) => pass(core, target, hold, request, entry).await,
-    }
-}
-
-fn right_method(method: &Method, route: Route) -> bool {
-    match route {
-        Route::Tasks => *method == Method::POST,
-        Route::Fence => *method == Method::PUT,
-        _ => false,
     }
 }
 

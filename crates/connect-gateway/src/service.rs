@@ -36,9 +36,14 @@ pub async fn run(
     let mut tick = interval(limits::FILE_POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     service.look().await;
-    ready();
+    let mut ready = Some(ready);
     tokio::pin!(stop);
     loop {
+        if service.is_open()
+            && let Some(ready) = ready.take()
+        {
+            ready();
+        }
         tokio::select! {
             () = &mut stop => break,
             _ = tick.tick() => service.look().await,
@@ -248,7 +253,7 @@ impl Service {
             .peer_door
             .reconcile(peer, &tls, &mut self.inherited)
             .await;
-        fault = fault.or(opened.err());
+        fault = fault.or_else(|| opened.err());
         let fault = fault.map(|(address, error)| format!("cannot listen on {address}: {error}"));
         if let Some(fault) = fault
             .as_ref()
@@ -266,13 +271,17 @@ impl Service {
             .peer_door
             .as_ref()
             .map_or(&[][..], |door| &door.listen);
+        let health = self.core.health();
         let state = State {
             users_generation: self.users_generation.clone(),
             settings_generation: self.settings_generation.clone(),
-            client_door: self.client_door.are_open(&self.settings.client_door.listen),
+            client_door: self.is_open(),
             peer_door: self.peer_door.are_open(peer),
-            worker_healthy: self.core.health() == Health::Ready,
-            fault: self.faults.first(),
+            worker_healthy: health == Health::Ready,
+            fault: self.faults.first().or_else(|| {
+                let refused = "cannot use the worker: it refuses the internal credential";
+                (health == Health::Refused).then(|| refused.to_owned())
+            }),
         };
         if self.told.as_ref() == Some(&state) {
             return;
@@ -286,9 +295,15 @@ impl Service {
         }
     }
 
+    /// Whether the client door is open as the settings say.
+    fn is_open(&self) -> bool {
+        self.client_door.are_open(&self.settings.client_door.listen)
+    }
+
     async fn close(&mut self) {
         self.client_door.close_all();
         self.peer_door.close_all();
+        self.tell();
         let drained = async {
             self.client_door.drained().await;
             self.peer_door.drained().await;

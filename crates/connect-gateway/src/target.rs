@@ -307,7 +307,8 @@ mod tests {
     #[test]
     fn paths_are_read_in_one_way_only() {
         use TargetError as E;
-        let rows: &[(&str, Result<(Route, &str), E>)] = &[
+        type Row<'a> = (&'a str, Result<(Route, &'a str), E>);
+        let rows: &[Row<'_>] = &[
             ("/", Ok((Route::Root, "/"))),
             ("/connectors", Ok((Route::Connectors, "/connectors"))),
             ("/connectors/", Ok((Route::Connectors, "/connectors"))),

@@ -128,13 +128,10 @@ impl Upstream {
                 Err(_) => return Err(SendError::Timeout { address }),
             }
         }
-        let mut sender = match timeout(limits::CONNECT_TIMEOUT, self.connect()).await {
-            Ok(connected) => connected.map_err(|source| SendError::Connect { address, source })?,
-            Err(_) => {
-                let source = io::Error::from(io::ErrorKind::TimedOut);
-                return Err(SendError::Connect { address, source });
-            }
-        };
+        let mut sender = timeout(limits::CONNECT_TIMEOUT, self.connect())
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|source| SendError::Connect { address, source })?;
         match timeout(first_byte, sender.send_request(request)).await {
             Ok(Ok(response)) => {
                 self.keep(sender);

@@ -72,10 +72,9 @@ pub fn is_connect_error(body: &[u8]) -> bool {
 pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
     let error = serde_json::from_slice::<ErrorBody>(body).ok();
     match (status.as_u16(), error) {
-        // The credential is ours, not the client's: a rotation is on its way through the units.
-        (401, _) => Verdict::NotApplied,
-        // Public routes never answer 503 themselves.
-        (503, Some(_)) => Verdict::NotApplied,
+        // 401: the credential is ours, not the client's, and being rotated through the units.
+        // 503: public routes never answer it themselves.
+        (401, _) | (503, Some(_)) => Verdict::NotApplied,
         // Made by the HTTP server before the application is there, or after it is gone.
         (503, None) => Verdict::NotServing,
         // An answer to HEAD has no body that could tell.
@@ -112,6 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn only_what_proves_that_nothing_happened_is_retried() {
         let error = |code: u16, message: &str| {
             format!(
