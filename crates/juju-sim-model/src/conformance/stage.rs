@@ -323,6 +323,7 @@ fn staged(fixture: &Fixture) -> Staged {
         .iter()
         .map(|(unit, status)| (unit.clone(), raw(status)));
     Staged {
+        no_process: true,
         goal_state: Some(goal_state),
         unit_status: Some(raw(&fixture.status)),
         application_status: Some(raw(&fixture.app_status)),

@@ -113,6 +113,8 @@ pub struct HookContext {
 /// What a recorded case says in place of what the model would compute.
 #[derive(Debug, Default)]
 pub(crate) struct Staged {
+    /// The tools run without a charm's process, as under `juju debug-hooks`.
+    pub(crate) no_process: bool,
     pub(crate) goal_state: Option<Value>,
     pub(crate) unit_status: Option<RawStatus>,
     pub(crate) application_status: Option<RawStatus>,

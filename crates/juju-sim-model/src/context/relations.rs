@@ -81,7 +81,8 @@ pub(super) fn open(
         let Some(relation) = model.relations.get(id).filter(|_| !view.broken) else {
             continue;
         };
-        let ending = relation.life != Life::Alive || relation.suspended;
+        let inactive = relation.life != Life::Alive || relation.suspended;
+        let ending = inactive && !relation.is_peer();
         let members = view
             .members
             .iter()

@@ -9,12 +9,13 @@ use crate::go::{quote, string_map};
 pub(super) fn parse(args: &[String]) -> Result<BTreeMap<String, String>, Stop> {
     let mut pairs = BTreeMap::new();
     for argument in args.iter().filter(|argument| !argument.is_empty()) {
-        let pair = argument
-            .split_once('=')
-            .map(|(key, value)| (key.trim(), value.trim()));
-        let Some((key, value)) = pair.filter(|(key, _)| !key.is_empty()) else {
+        let Some((key, value)) = argument.split_once('=') else {
             return usage(format!("expected \"key=value\", got {}", quote(argument)));
         };
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() {
+            return usage(format!("expected \"key=value\", got \"={value}\""));
+        }
         if pairs.insert(key.to_owned(), value.to_owned()).is_some() {
             return usage(format!("key {} specified more than once", quote(key)));
         }

@@ -48,6 +48,9 @@ pub(super) fn juju_reboot(call: &mut Call<'_>) -> Result<(), Stop> {
         return failed("juju-reboot is not supported when running an action.");
     }
     if options.has("now") {
+        if call.context.staged.no_process {
+            return failed("no process to kill");
+        }
         call.context.event(Event::RebootNow);
     } else {
         call.context.reboot = true;

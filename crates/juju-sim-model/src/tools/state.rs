@@ -55,7 +55,7 @@ pub(super) fn set(call: &mut Call<'_>) -> Result<(), Stop> {
 pub(super) fn delete(call: &mut Call<'_>) -> Result<(), Stop> {
     let options = call.parse(&[])?;
     no_more(options.args.get(1..).unwrap_or_default())?;
-    if let Some(key) = options.args.first() {
+    if let Some(key) = options.args.first().filter(|key| !key.is_empty()) {
         call.context.charm_state(call.model).remove(key);
     }
     Ok(())
