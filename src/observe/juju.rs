@@ -438,8 +438,8 @@ const RESOURCES: [(&str, &str); 2] = [("kafka", "kafka.tgz"), ("jre", "jre.tgz")
 /// The resources, once the machine was looked at.
 ///
 /// Juju replaces a resource's file before `upgrade-charm`, at a path that never changes. So it is
-/// asked in those hooks and while something is missing that a resource could bring; in all others
-/// the file is looked at, which costs nothing.
+/// asked in that hook, and otherwise only where the file is not at that path although a resource
+/// brought, or could bring, what is here: looking at the file costs nothing.
 ///
 /// # Errors
 ///
@@ -453,9 +453,13 @@ pub fn resources(world: &World, seen: &mut Observation) -> Result<(), ToolError>
         JujuHook::Install | JujuHook::UpgradeCharm
     );
     for (name, file) in RESOURCES {
+        let host = &seen.host;
         let needed = match name {
-            "jre" => seen.host.java.is_none(),
-            _ => seen.host.workloads.is_empty(),
+            "jre" => host.java.is_none() || !host.jres.is_empty(),
+            _ => host
+                .workloads
+                .keys()
+                .all(|name| name.starts_with("resource-")),
         };
         let usual = usual_path(world, name, file);
         let reading = if !may_be_new && usual.is_file() {

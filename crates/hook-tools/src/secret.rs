@@ -1,7 +1,9 @@
 //! Juju secrets. Content goes in by files that only root can read, never by argument.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::tools::{ToolError, Tools};
 
@@ -183,6 +185,7 @@ impl Files {
         };
         let directory = tempfile::Builder::new()
             .prefix("secret-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .map_err(hand_over)?;
         let mut arguments = Vec::new();

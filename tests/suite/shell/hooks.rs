@@ -1,0 +1,226 @@
+//! Whole hooks.
+
+use super::machine::Machine;
+
+/// Calls of a hook with nothing to do, on a leader with one client and no other unit.
+const CALLS: usize = 21;
+
+#[test]
+fn a_hook_nobody_knows_reconciles() {
+    let machine = Machine::new();
+    machine.good_hook("some-hook-of-a-later-juju");
+    let worker = machine.read("root/etc/kafka-connect/worker.properties");
+    assert_eq!(worker, "", "the internal secret is not safe yet");
+    machine.good_hook("some-hook-of-a-later-juju");
+    let worker = machine.read("root/etc/kafka-connect/worker.properties");
+    assert!(worker.contains("bootstrap.servers=10.0.0.1"), "{worker}");
+    let programs = machine.programs();
+    for expected in [
+        "systemctl start --no-block kafka-connect.service",
+        "systemctl start --no-block kafka-connect-gateway.service",
+        "systemctl enable kafka-connect-gateway.service",
+        "systemctl restart --no-block kafka-connect-wake.timer",
+    ] {
+        assert!(
+            programs.iter().any(|program| program == expected),
+            "{expected} not in {programs:#?}"
+        );
+    }
+    assert!(
+        machine.status().starts_with("waiting: ") || machine.status().starts_with("maintenance: "),
+        "{}",
+        machine.status()
+    );
+}
+
+#[test]
+fn a_client_without_plugin_gets_its_user_when_the_worker_is_healthy_only() {
+    let machine = Machine::new();
+    machine.good_hook("install");
+    machine.good_hook("start");
+    machine.client(7, "NOT-REQUIRED");
+    machine.good_hook("connect-client-relation-changed");
+    let written = machine.read("juju/written");
+    assert!(!written.contains("connect-client:7"), "{written}");
+    assert!(written.contains("workers:1 {"), "{written}");
+}
+
+#[test]
+fn a_hook_with_nothing_to_do_changes_nothing_and_asks_little() {
+    let machine = Machine::new();
+    machine.client(7, "NOT-REQUIRED");
+    for name in ["install", "config-changed", "start"] {
+        machine.good_hook(name);
+    }
+    // What Juju would have kept of the writes.
+    keep_own_databag(&machine);
+    machine.good_hook("update-status");
+    let programs = machine.programs().len();
+    let calls = machine.good_hook("update-status");
+    for call in &calls {
+        let writes = [
+            "relation-set",
+            "secret-add",
+            "secret-set",
+            "status-set",
+            "open-port",
+        ];
+        let tool = call.split(' ').next().unwrap();
+        assert!(!writes.contains(&tool), "{call}");
+    }
+    assert!(calls.len() <= CALLS, "{} calls: {calls:#?}", calls.len());
+    let changed: Vec<String> = machine.programs().split_off(programs);
+    let changed: Vec<&String> = changed
+        .iter()
+        .filter(|line| !line.starts_with("systemctl show"))
+        // The worker is not healthy: it is looked at again soon.
+        .filter(|line| !line.contains("kafka-connect-wake.timer"))
+        .collect();
+    assert!(changed.is_empty(), "{changed:?}");
+}
+
+/// Copies what was written to our own peer databag into what Juju answers.
+fn keep_own_databag(machine: &Machine) {
+    let mut bag = serde_json::Map::new();
+    for line in machine.read("juju/written").lines() {
+        if let Some(text) = line.strip_prefix("workers:1 {") {
+            let changes: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&format!("{{{text}")).unwrap();
+            bag.extend(changes);
+        }
+    }
+    let bag = serde_json::Value::Object(bag).to_string();
+    machine.juju("relations/workers:1/kc_0.json", &bag);
+}
+
+#[test]
+fn nonsense_from_a_hook_command_is_a_clear_error() {
+    for tool in ["config-get", "relation-ids", "is-leader", "secret-get"] {
+        let machine = Machine::new();
+        machine.juju(&format!("garbage/{tool}"), "no JSON at all");
+        let outcome = machine.hook("config-changed");
+        assert!(!outcome.success);
+        let expected = format!("cannot ask Juju: cannot understand the answer of hook tool {tool}");
+        assert!(outcome.stderr.starts_with(&expected), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_hook_command_that_fails_or_is_missing_fails_the_hook() {
+    let machine = Machine::new();
+    machine.juju("failing/config-get", "ERROR connection is shut down\n");
+    let outcome = machine.hook("config-changed");
+    assert!(!outcome.success);
+    assert!(
+        outcome
+            .stderr
+            .contains("config-get failed with exit status 1: connection is shut down"),
+        "{}",
+        outcome.stderr
+    );
+    machine.remove("tools/is-leader");
+    let outcome = machine.hook("config-changed");
+    assert!(!outcome.success);
+    assert!(
+        outcome
+            .stderr
+            .contains("cannot run hook tool is-leader: No such file"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn without_juju_the_error_says_so() {
+    let machine = Machine::new();
+    let outcome = machine.dispatch("", &[]);
+    assert!(!outcome.success);
+    assert!(
+        outcome.stderr.contains("JUJU_DISPATCH_PATH"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn no_secret_is_ever_an_argument_or_a_line_of_log() {
+    let machine = Machine::new();
+    machine.client(7, "http://user:hidden-in-url@127.0.0.1:1/plugin.tar");
+    for name in ["install", "start", "update-status"] {
+        machine.good_hook(name);
+    }
+    let mut secrets = machine.secrets();
+    assert!(secrets.len() >= 4, "{secrets:?}");
+    secrets.retain(|secret| secret != "internal");
+    secrets.extend(["of-kafka".to_owned(), "hidden-in-url".to_owned()]);
+    let said = [machine.calls(), machine.programs()].concat().join("\n");
+    for secret in secrets {
+        let line = secret.lines().nth(1).unwrap_or(&secret);
+        assert!(!said.contains(line), "{line} in {said}");
+    }
+    let modes = machine.read("juju/modes");
+    for pair in modes.lines().collect::<Vec<_>>().chunks(2) {
+        assert_eq!(pair, ["600", "700"]);
+    }
+    assert!(!modes.is_empty());
+}
+
+#[test]
+fn a_plugin_that_cannot_be_fetched_is_named_and_fails_nothing() {
+    let machine = Machine::new();
+    let closed = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    machine.client(7, &format!("http://{closed}/plugin.tar"));
+    machine.good_hook("install");
+    machine.good_hook("start");
+    let logged = machine.calls().join("\n");
+    assert!(logged.contains("connect-client:7"), "{logged}");
+    let peers = machine.read("juju/written");
+    assert!(peers.contains("faults"), "{peers}");
+}
+
+#[test]
+fn a_secret_that_is_no_uri_or_not_granted_is_waited_for() {
+    let machine = Machine::new();
+    let answer = |uri: &str| {
+        let text = serde_json::json!({"endpoints": "10.0.0.1:9092", "secret-user": uri});
+        machine.juju("relations/kafka-client:2/kafka.json", &text.to_string());
+    };
+    answer("--help");
+    machine.good_hook("install");
+    machine.good_hook("config-changed");
+    assert_eq!(
+        machine.status(),
+        "waiting: kafka-client:2: secret-user: is not the URI of a secret"
+    );
+    assert!(!machine.calls().iter().any(|call| call.contains("--help")));
+    answer("secret:notgranted");
+    machine.good_hook("config-changed");
+    assert!(
+        machine
+            .status()
+            .starts_with("waiting: kafka-client:2: secret-user: cannot use secret-get"),
+        "{}",
+        machine.status()
+    );
+}
+
+#[test]
+fn a_broken_relation_that_is_gone_fails_nothing() {
+    let machine = Machine::new();
+    machine.good_hook("install");
+    let extra = [
+        ("JUJU_RELATION_ID", "connect-client:9"),
+        ("JUJU_REMOTE_APP", "gone"),
+    ];
+    let outcome = machine.dispatch("hooks/connect-client-relation-broken", &extra);
+    assert!(outcome.success, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_hook_in_which_juju_allows_nothing_does_nothing() {
+    let machine = Machine::new();
+    assert!(machine.good_hook("collect-metrics").is_empty());
+}

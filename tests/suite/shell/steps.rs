@@ -1,0 +1,103 @@
+//! Single steps, as they show on the machine.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use super::machine::{KAFKA, Machine, children};
+
+fn deployed() -> Machine {
+    let machine = Machine::new();
+    for name in ["install", "start"] {
+        machine.good_hook(name);
+    }
+    machine
+}
+
+#[test]
+fn files_have_their_mode_and_owner() {
+    let machine = deployed();
+    let number = |name: &str| -> u32 {
+        let passwd = machine.read("root/etc/passwd");
+        let line = passwd
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}:")));
+        line.unwrap().split(':').nth(2).unwrap().parse().unwrap()
+    };
+    let worker = number("kafka-connect");
+    let gateway = number("kafka-connect-gateway");
+    for (path, mode, user, group) in [
+        ("etc/kafka-connect/worker.properties", 0o640, 0, worker),
+        ("etc/kafka-connect/users.properties", 0o640, 0, worker),
+        ("etc/kafka-connect-gateway/gateway.json", 0o640, 0, gateway),
+        ("etc/kafka-connect-gateway/users.json", 0o640, 0, gateway),
+        ("etc/kafka-connect-gateway/peer.key", 0o640, 0, gateway),
+        ("etc/kafka-connect", 0o750, 0, worker),
+        ("var/lib/kafka-connect/staging", 0o700, 0, 0),
+        ("var/log/kafka-connect", 0o750, worker, worker),
+        ("etc/systemd/system/kafka-connect.service", 0o644, 0, 0),
+        (
+            "opt/kafka-connect-gateway/kafka-connect-gateway",
+            0o755,
+            0,
+            0,
+        ),
+    ] {
+        let metadata = machine.path("root").join(path).metadata().unwrap();
+        assert_eq!(
+            (metadata.mode() & 0o7777, metadata.uid(), metadata.gid()),
+            (mode, user, group),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn what_was_lost_or_damaged_is_restored() {
+    let machine = deployed();
+    let path = "root/etc/kafka-connect-gateway/gateway.json";
+    let before = machine.read(path);
+    std::fs::write(machine.path(path), "{}").unwrap();
+    machine.remove("root/opt/kafka-connect-gateway");
+    machine.remove("root/opt/kafka-connect");
+    machine.good_hook("update-status");
+    assert_eq!(machine.read(path), before);
+    assert_eq!(
+        machine.read("root/opt/kafka-connect-gateway/kafka-connect-gateway"),
+        "the gateway"
+    );
+    assert_eq!(children(&machine.path("root/opt/kafka-connect")).len(), 1);
+}
+
+#[test]
+fn a_resource_that_is_no_archive_blocks_and_heals() {
+    let machine = Machine::new();
+    let archive = machine.path(KAFKA);
+    let good = std::fs::read(&archive).unwrap();
+    std::fs::write(&archive, "<html>").unwrap();
+    machine.good_hook("install");
+    assert!(
+        machine
+            .status()
+            .starts_with("blocked: cannot install Kafka"),
+        "{}",
+        machine.status()
+    );
+    std::fs::write(&archive, good).unwrap();
+    machine.good_hook("upgrade-charm");
+    assert!(
+        !machine.status().starts_with("blocked"),
+        "{}",
+        machine.status()
+    );
+    let debris: Vec<_> = children(&machine.path("root/opt/kafka-connect"));
+    assert_eq!(debris.len(), 1, "{debris:?}");
+}
+
+#[test]
+fn the_certificate_is_issued_once() {
+    let machine = deployed();
+    let path = "root/etc/kafka-connect-gateway/peer.crt";
+    let before = machine.read(path);
+    assert!(before.starts_with("-----BEGIN CERTIFICATE-----"));
+    machine.good_hook("update-status");
+    assert_eq!(machine.read(path), before);
+}
