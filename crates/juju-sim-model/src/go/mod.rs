@@ -6,8 +6,10 @@
 mod base64;
 mod float;
 mod json;
+mod natural;
 mod quote;
 mod scalar;
+mod shape;
 mod yaml;
 mod yaml_read;
 

@@ -2,11 +2,11 @@
 //!
 //! Contract: `encode.go` and `emitterc.go` of go-yaml v2.4, and `FormatYaml` of juju/cmd.
 
-use std::cmp::Ordering;
-
 use base64::Engine as _;
 
+use super::natural::natural;
 use super::scalar::{self, Tag};
+use super::shape::{Shape, escape, is_break, is_printable};
 use super::{Value, float};
 
 /// Plain and quoted scalars are folded at the first space past this column.
@@ -252,161 +252,6 @@ impl Emitter {
     }
 }
 
-/// What an emitter finds out about a scalar before it chooses a style.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what libyaml finds out, by its names"
-)]
-struct Shape {
-    multiline: bool,
-    plain: bool,
-    single: bool,
-    block: bool,
-}
-
-impl Shape {
-    fn of(text: &str) -> Self {
-        if text.is_empty() {
-            return Self {
-                multiline: false,
-                plain: true,
-                single: true,
-                block: false,
-            };
-        }
-        let chars: Vec<char> = text.chars().collect();
-        let blank = |c: Option<&char>| c.is_none_or(|c| matches!(c, ' ' | '\t') || is_break(*c));
-        let mut indicator = text.starts_with("---") || text.starts_with("...");
-        let (mut special, mut breaks, mut break_space, mut space_break) =
-            (false, false, false, false);
-        let (mut after_space, mut after_break) = (false, false);
-        for (index, c) in chars.iter().enumerate() {
-            let followed = blank(chars.get(index + 1));
-            let preceded = index == 0 || blank(chars.get(index - 1));
-            indicator |= match c {
-                '#' => preceded,
-                ':' => followed,
-                '-' | '?' => index == 0 && followed,
-                ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%'
-                | '@' | '`' => index == 0,
-                _ => false,
-            };
-            special |= !is_printable(*c);
-            let (space, line) = (*c == ' ', is_break(*c));
-            breaks |= line;
-            break_space |= space && after_break;
-            space_break |= line && after_space;
-            (after_space, after_break) = (space, line);
-        }
-        let edge = |c: Option<&char>| c.is_some_and(|c| *c == ' ' || is_break(*c));
-        let edges = edge(chars.first()) || edge(chars.last());
-        let broken = space_break || special;
-        Self {
-            multiline: breaks,
-            plain: !(edges || break_space || broken || breaks || indicator),
-            single: !(break_space || broken),
-            block: !(broken || chars.last() == Some(&' ')),
-        }
-    }
-}
-
-fn is_break(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// go-yaml v2 takes nothing beyond the basic plane for printable, nor tabs.
-fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
-}
-
-fn escape(c: char) -> String {
-    let short = match c {
-        '\0' => "\\0",
-        '\u{7}' => "\\a",
-        '\u{8}' => "\\b",
-        '\t' => "\\t",
-        '\n' => "\\n",
-        '\u{b}' => "\\v",
-        '\u{c}' => "\\f",
-        '\r' => "\\r",
-        '\u{1b}' => "\\e",
-        '"' => "\\\"",
-        '\\' => "\\\\",
-        '\u{85}' => "\\N",
-        '\u{a0}' => "\\_",
-        '\u{2028}' => "\\L",
-        '\u{2029}' => "\\P",
-        _ => "",
-    };
-    if !short.is_empty() {
-        return short.to_owned();
-    }
-    match u32::from(c) {
-        code @ 0..=0xff => format!("\\x{code:02X}"),
-        code @ 0x100..=0xffff => format!("\\u{code:04X}"),
-        code => format!("\\U{code:08X}"),
-    }
-}
-
-/// The order of map keys: numbers inside them count as numbers, and letters come after the rest.
-fn natural(a: &str, b: &str) -> Ordering {
-    if a == b {
-        return Ordering::Equal;
-    }
-    let less = less(
-        &a.chars().collect::<Vec<_>>(),
-        &b.chars().collect::<Vec<_>>(),
-    );
-    if less {
-        Ordering::Less
-    } else {
-        Ordering::Greater
-    }
-}
-
-fn less(a: &[char], b: &[char]) -> bool {
-    let digit = |c: &char| c.is_ascii_digit();
-    let mut digits = false;
-    for index in 0..a.len().min(b.len()) {
-        if a[index] == b[index] {
-            digits = a[index].is_numeric();
-            continue;
-        }
-        let (al, bl) = (a[index].is_alphabetic(), b[index].is_alphabetic());
-        if al && bl {
-            return a[index] < b[index];
-        }
-        if al || bl {
-            return if digits { al } else { bl };
-        }
-        // Leading zeros count only after another digit of the same number.
-        let zero = a[index] == '0' || b[index] == '0';
-        let before = a[..index]
-            .iter()
-            .rev()
-            .take_while(|c| digit(c))
-            .any(|c| *c != '0');
-        let start = i64::from(zero && before);
-        let run = |chars: &[char]| {
-            let count = chars[index..].iter().take_while(|c| digit(c)).count();
-            let number = chars[index..index + count].iter().fold(start, |number, c| {
-                number
-                    .wrapping_mul(10)
-                    .wrapping_add(i64::from(c.to_digit(10).unwrap_or(0)))
-            });
-            (number, count)
-        };
-        let (an, ai) = run(a);
-        let (bn, bi) = run(b);
-        return match (an.cmp(&bn), ai.cmp(&bi)) {
-            (Ordering::Equal, Ordering::Equal) => a[index] < b[index],
-            (Ordering::Equal, length) => length == Ordering::Less,
-            (number, _) => number == Ordering::Less,
-        };
-    }
-    a.len() < b.len()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -486,15 +331,5 @@ mod tests {
         );
         let lists = Value::List(vec![Value::List(vec![text("a"), text("b")])]);
         assert_eq!(to_yaml(&lists), "- - a\n  - b\n");
-    }
-
-    #[test]
-    fn keys_sort_with_numbers_as_numbers() {
-        let value = map([
-            ("k10", Value::Null),
-            ("k9", Value::Null),
-            ("k-a", Value::Null),
-        ]);
-        assert_eq!(to_yaml(&value), "k-a: null\nk9: null\nk10: null\n");
     }
 }

@@ -273,3 +273,78 @@ impl Model {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(application: &str, role: Role) -> Endpoint {
+        Endpoint {
+            application: application.to_owned(),
+            name: "db".to_owned(),
+            role,
+            interface: "sql".to_owned(),
+            scope: Scope::Global,
+            model_uuid: None,
+        }
+    }
+
+    #[test]
+    fn a_model_survives_its_json() {
+        let mut model = Model::new("u", "m", "3.6.11");
+        model
+            .applications
+            .insert("web".to_owned(), Application::new("web", "web"));
+        let mut unit = Unit::new("web/0", "0");
+        unit.private_address = "10.0.0.1".to_owned();
+        let range = PortRange {
+            protocol: Protocol::Tcp,
+            from: 1,
+            to: 2,
+        };
+        unit.ports.entry(String::new()).or_default().insert(range);
+        model.units.insert("web/0".to_owned(), unit);
+        let endpoints = vec![
+            endpoint("web", Role::Requirer),
+            endpoint("db", Role::Provider),
+        ];
+        let id = model.add_relation(endpoints);
+        model.enter_scope(id, "web/0");
+        let text = serde_json::to_string(&model).unwrap();
+        let back: Model = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), text);
+    }
+
+    #[test]
+    fn a_removed_relation_takes_its_grants_along() {
+        let mut model = Model::new("u", "m", "3.6.11");
+        let endpoints = vec![
+            endpoint("db", Role::Provider),
+            endpoint("web", Role::Requirer),
+        ];
+        let id = model.add_relation(endpoints);
+        let scope = model.relations[&id].tag();
+        assert_eq!(scope, "relation-web.db#db.db");
+        let grant = Grant {
+            target: "application-web".to_owned(),
+            scope,
+        };
+        let secret = Secret {
+            id: model.reserve_secret_id(),
+            owner: SecretOwner::Application("db".to_owned()),
+            label: String::new(),
+            description: String::new(),
+            rotate: None,
+            next_rotate: None,
+            latest: 1,
+            revisions: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            grants: vec![grant],
+        };
+        assert!(secret.readable_by("web/0"));
+        let secret_id = secret.id.clone();
+        model.secrets.insert(secret_id.clone(), secret);
+        model.remove_relation(id);
+        assert!(!model.secrets[&secret_id].readable_by("web/0"));
+    }
+}
