@@ -108,7 +108,8 @@ fn exec(arguments: &[Vec<u8>]) -> Result<i32, String> {
     let mut rest = arguments.iter().map(Vec::as_slice);
     while let Some(word) = rest.next() {
         match word {
-            b"--no-context" | b"--force-remote-unit" | b"--operator" | b"--" if words.is_empty() => {}
+            b"--no-context" | b"--force-remote-unit" | b"--operator" | b"--"
+                if words.is_empty() => {}
             b"-r" | b"--relation" if words.is_empty() => relation = rest.next().unwrap_or_default(),
             b"--remote-unit" if words.is_empty() => remote_unit = rest.next().unwrap_or_default(),
             b"-u" | b"--unit" if words.is_empty() => {

@@ -11,8 +11,8 @@ use super::host::Host;
 use super::process::{Call, Reply};
 use super::resolver::{Hook, RelationEvent};
 use crate::daemon::state::{State, Task, TaskKind};
-use crate::random::{self, hex};
 use crate::machines::{agent_directory, tools_directory};
+use crate::random::{self, hex};
 
 /// The agent's own search path, after the tools.
 const AGENT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin";

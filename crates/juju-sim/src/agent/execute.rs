@@ -181,7 +181,7 @@ impl Observer for Running<'_> {
         let mut state = self.world.state();
         let called = self.context.call(&mut state, &call, &self.host);
         if called.visible {
-            self.world.publish(state);
+            self.world.announce(state);
         } else {
             drop(state);
         }

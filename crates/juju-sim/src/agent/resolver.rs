@@ -136,7 +136,10 @@ impl SecretEvent {
 }
 
 /// The model as one unit's agent sees it now.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, as Juju keeps them")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as Juju keeps them"
+)]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub(crate) unit: String,
@@ -172,7 +175,10 @@ pub(crate) struct RelationView {
 }
 
 /// What the agent remembers between hooks.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, as Juju keeps them")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, as Juju keeps them"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Memory {
     pub(crate) installed: bool,

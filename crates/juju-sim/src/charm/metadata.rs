@@ -332,8 +332,15 @@ pub(super) fn parse_bases(text: &str) -> Result<Vec<String>> {
     let manifest: Manifest =
         serde_yaml::from_str(text).map_err(|source| CharmError::Parse { file, source })?;
     let base = |base: Base| {
-        let channel = base.channel.as_str().ok_or_else(|| invalid(file, "channel: expected string"))?;
-        Ok(format!("{}@{}", base.name, channel.split('/').next().unwrap_or_default()))
+        let channel = base
+            .channel
+            .as_str()
+            .ok_or_else(|| invalid(file, "channel: expected string"))?;
+        Ok(format!(
+            "{}@{}",
+            base.name,
+            channel.split('/').next().unwrap_or_default()
+        ))
     };
     manifest.bases.into_iter().map(base).collect()
 }

@@ -170,6 +170,9 @@ fn destroy(model: &Path, keep_files: bool) -> Result<i32> {
     Ok(0)
 }
 
+/// Answers cases of hook tools, a line of JSON each, until the input ends.
 fn hook_tools() -> Result<i32> {
+    let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    juju_sim_model::conformance::serve(input, output).context("cannot answer")?;
     Ok(0)
 }

@@ -132,7 +132,9 @@ fn settings_file(application: &mut Application, path: &Path) -> Result<()> {
         _ => values,
     };
     for (key, value) in values {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         set(application, &key, &text)?;
     }
     Ok(())

@@ -54,6 +54,12 @@ impl World {
         self.changed.notify_all();
     }
 
+    /// Says so without saving: for what is visible at once in the middle of a hook, whose end saves.
+    pub(crate) fn announce(&self, state: MutexGuard<'_, State>) {
+        drop(state);
+        self.changed.notify_all();
+    }
+
     /// Waits until something changed, or until the time is over.
     pub(crate) fn wait<'a>(
         &self,
