@@ -2,7 +2,7 @@
 
 use connect_core::observation::{Hook, Observation, Reading};
 use connect_core::plan::{Note, Plan};
-use hook_tools::{Hook as JujuHook, Level, ToolError};
+use hook_tools::{Hook as JujuHook, Level, SecretEvent, ToolError};
 
 use crate::apply::juju::JujuError;
 use crate::observe::host::HostError;
@@ -12,6 +12,9 @@ use crate::{actions, apply, observe, report};
 /// How often a hook looks and acts before it leaves the rest to the next one. A deployment takes
 /// three to four rounds; more means that two steps undo each other.
 const ROUNDS: u32 = 6;
+
+/// Hooks of Juju up to 3.6 in which next to no hook command may be run.
+const RESTRICTED: [&str; 2] = ["collect-metrics", "meter-status-changed"];
 
 /// Why a hook failed: always something that Juju's retry may cure.
 #[derive(Debug, thiserror::Error)]
@@ -40,25 +43,28 @@ pub enum Error {
 /// See [`Error`]. Nothing that Juju buffers is kept then.
 pub fn run(world: &mut World) -> Result<(), Error> {
     let hook = world.context.hook.clone();
-    match &hook {
-        JujuHook::Action { name, id } => actions::run(name, id, world),
-        // Hooks in which Juju allows next to no command (up to 3.6).
-        JujuHook::Other { name }
-            if matches!(name.as_str(), "collect-metrics" | "meter-status-changed") =>
-        {
-            Ok(())
-        }
-        JujuHook::SecretRemove(event) => {
-            // Nobody reads this revision any more; Juju leaves forgetting it to its owner.
-            if event.revision.is_some() {
-                match world.tools.remove_secret(&event.uri, event.revision) {
-                    Err(error) if !error.is_gone() => return Err(Error::Ask(error)),
-                    Ok(()) | Err(_) => {}
-                }
-            }
-            reconcile(observe::juju::hook(&hook), world).map(drop)
-        }
-        _ => reconcile(observe::juju::hook(&hook), world).map(drop),
+    if let JujuHook::Action { name, id } = &hook {
+        return actions::run(name, id, world);
+    }
+    if let JujuHook::Other { name } = &hook
+        && RESTRICTED.contains(&name.as_str())
+    {
+        return Ok(());
+    }
+    if let JujuHook::SecretRemove(event) = &hook {
+        forget_revision(event, world)?;
+    }
+    reconcile(observe::juju::hook(&hook), world).map(drop)
+}
+
+/// Nobody reads this revision any more; Juju leaves forgetting it to the owner.
+fn forget_revision(event: &SecretEvent, world: &World) -> Result<(), Error> {
+    if event.revision.is_none() {
+        return Ok(());
+    }
+    match world.tools.remove_secret(&event.uri, event.revision) {
+        Err(error) if !error.is_gone() => Err(Error::Ask(error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -113,18 +119,6 @@ fn look_again(seen: &mut Observation, world: &World) -> Result<(), Error> {
 }
 
 fn finish(plan: &Plan, seen: &Observation, world: &mut World) -> Result<(), Error> {
-    for (level, problem) in [(Level::Warning, true), (Level::Info, false)] {
-        let of_level = |note: &&Note| note.problem == problem;
-        let lines: Vec<&str> = plan
-            .notes
-            .iter()
-            .filter(of_level)
-            .map(|note| note.text.as_str())
-            .collect();
-        if !lines.is_empty() {
-            world.tools.log(level, &lines.join("\n"));
-        }
-    }
     // A wake-up needs the service that the first hooks write.
     let service = format!(
         "{}/{}",
@@ -138,5 +132,23 @@ fn finish(plan: &Plan, seen: &Observation, world: &mut World) -> Result<(), Erro
         let text = format!("cannot arrange to be woken: {}", report::chain(&error));
         world.tools.log(Level::Warning, &text);
     }
-    world.show(&plan.status).map_err(Error::Show)
+    let changed = world.show(&plan.status).map_err(Error::Show)?;
+    log(&plan.notes, changed, world);
+    Ok(())
+}
+
+/// Problems go to the log whenever they are met, the rest once it is news.
+fn log(notes: &[Note], changed: bool, world: &World) {
+    let of = |problem: bool| -> Vec<&str> {
+        let notes = notes.iter().filter(|note| note.problem == problem);
+        notes.map(|note| note.text.as_str()).collect()
+    };
+    let problems = of(true);
+    if !problems.is_empty() {
+        world.tools.log(Level::Warning, &problems.join("\n"));
+    }
+    let news = of(false);
+    if changed && !news.is_empty() {
+        world.tools.log(Level::Info, &news.join("\n"));
+    }
 }

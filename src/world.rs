@@ -42,11 +42,12 @@ impl World {
     }
 
     /// Shows a status unless it is shown already: each change is a row in the model's history.
+    /// Returns whether it was a change.
     ///
     /// # Errors
     ///
     /// Juju's failure.
-    pub fn show(&mut self, status: &Status) -> Result<(), ToolError> {
+    pub fn show(&mut self, status: &Status) -> Result<bool, ToolError> {
         let state = match status.state {
             State::Active => "active",
             State::Maintenance => "maintenance",
@@ -57,11 +58,12 @@ impl World {
             Some(shown) => shown,
             None => self.tools.status()?,
         };
-        if shown.0 != state || shown.1 != status.message {
+        let changed = shown.0 != state || shown.1 != status.message;
+        if changed {
             self.tools.set_status(state, &status.message)?;
         }
         self.shown = Some((state.to_owned(), status.message.clone()));
-        Ok(())
+        Ok(changed)
     }
 
     /// How to reach servers outside, as the model's configuration says.

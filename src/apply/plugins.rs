@@ -25,17 +25,20 @@ pub(super) struct Fetch<'a> {
 pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
     steps
         .iter()
-        .map_while(|step| match step {
-            Step::FetchBundle {
+        .map_while(|step| {
+            let Step::FetchBundle {
                 client,
                 url,
                 max_mib,
-            } => Some(Fetch {
+            } = step
+            else {
+                return None;
+            };
+            Some(Fetch {
                 client: *client,
                 url,
                 max_mib: *max_mib,
-            }),
-            _ => None,
+            })
         })
         .collect()
 }

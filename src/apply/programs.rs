@@ -47,7 +47,7 @@ pub(super) fn workload(
             archive::unpack_kafka(Path::new(path), directory)?;
         }
         WorkloadSource::Release { url, sha512 } => {
-            let above = directory.parent().unwrap_or(Path::new("/"));
+            let above = fs::above(directory);
             let download = tempfile::Builder::new()
                 .prefix(".download-")
                 .tempfile_in(above)

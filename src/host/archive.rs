@@ -139,12 +139,11 @@ fn jar(path: &Path) -> Option<PathBuf> {
         .filter(|part| *part != Component::CurDir)
         .collect();
     let (name, above) = parts.split_last()?;
-    let above = match above {
-        [libs] | [Component::Normal(_), libs] => libs,
-        _ => return None,
+    let ([libs] | [Component::Normal(_), libs]) = above else {
+        return None;
     };
     let name: &Path = name.as_ref();
-    (above.as_os_str() == "libs" && name.extension()? == "jar").then(|| name.to_owned())
+    (libs.as_os_str() == "libs" && name.extension()? == "jar").then(|| name.to_owned())
 }
 
 type Tgz = Archive<io::Take<MultiGzDecoder<File>>>;
@@ -172,7 +171,7 @@ fn malformed(path: &Path, source: io::Error) -> ArchiveError {
 
 /// A directory beside the target that deletes itself unless it is kept.
 fn staging(directory: &Path) -> Result<tempfile::TempDir, FsError> {
-    let above = directory.parent().unwrap_or(Path::new("/"));
+    let above = super::fs::above(directory);
     tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(above)

@@ -136,12 +136,18 @@ pub fn copy(from: &Path, to: &Path, access: Access) -> Result<(), FsError> {
     })
 }
 
+/// The directory that a path is in.
+#[must_use]
+pub fn above(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("/"))
+}
+
 fn replace(
     path: &Path,
     access: Access,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), FsError> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    let directory = above(path);
     // Born readable by root alone; widened once it has its owner.
     let mut file = tempfile::Builder::new()
         .prefix(".new-")

@@ -89,6 +89,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
 }
 
 /// Every path of the layout that may hold a file of ours.
+#[must_use]
 pub fn files(layout: &Layout) -> Vec<String> {
     let mut files = vec![
         layout.worker_properties(),
@@ -111,6 +112,7 @@ pub fn files(layout: &Layout) -> Vec<String> {
 }
 
 /// Our directories.
+#[must_use]
 pub fn directories(layout: &Layout) -> Vec<String> {
     vec![
         layout.etc(),

@@ -359,12 +359,15 @@ fn own_secrets(
     let published = published_uris(seen);
     let mut secrets = BTreeMap::new();
     for label in labels::wanted(seen.leader, &seen.clients, seen.peers.as_ref()) {
-        let revision = match &world.context.hook {
-            // Following it keeps Juju from holding the older revisions for us.
-            JujuHook::SecretChanged(event) if event.label.as_ref() == Some(&label) => {
-                Revision::Refresh
-            }
-            _ => Revision::Peek,
+        // Following a new one keeps Juju from holding the older ones for us.
+        let changed = matches!(
+            &world.context.hook,
+            JujuHook::SecretChanged(event) if event.label.as_ref() == Some(&label)
+        );
+        let revision = if changed {
+            Revision::Refresh
+        } else {
+            Revision::Peek
         };
         let reading = match world.tools.secret(SecretRef::Label(&label), revision) {
             Ok(content) => {
@@ -481,7 +484,7 @@ pub fn resources(world: &World, seen: &mut Observation) -> Result<(), ToolError>
 
 /// Contract: `<agent>/charm` and `<agent>/resources/<name>/<file name>`.
 fn usual_path(world: &World, name: &str, file: &str) -> PathBuf {
-    let agent = world.context.charm_dir.parent().unwrap_or(Path::new("/"));
+    let agent = fs::above(&world.context.charm_dir);
     agent.join("resources").join(name).join(file)
 }
 

@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 
-/// Calls of a hook with nothing to do, on a leader with one client and no other unit.
+/// Calls of a hook with nothing to do, on a leader with one client that is not served yet.
 const CALLS: usize = 21;
 
 #[test]
