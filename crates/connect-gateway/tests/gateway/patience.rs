@@ -1,0 +1,255 @@
+//! What clients notice of a worker that starts, stops, is busy or breaks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::{Ask, CLIENT, Connection, Gateway, Script, Worker, error, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_polling_client_does_not_notice_a_restart() {
+    let mut worker = Worker::start().await;
+    worker.put("a", json!({"k": "v"}));
+    let gateway = Gateway::prepare(worker.address).start().await;
+    let address = gateway.client;
+    let polls = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&polls);
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let poller = tokio::spawn(async move {
+        let mut connection = Connection::plain(address).await.unwrap();
+        let ask = Ask::new("GET", "/connectors/a/config").login(CLIENT);
+        while stopped.try_recv().is_err() {
+            let got = connection.send(&ask).await.unwrap();
+            assert_eq!((got.status.as_u16(), got.json()), (200, json!({"k": "v"})));
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let more = |than: u32| {
+        let polls = Arc::clone(&polls);
+        move || polls.load(Ordering::Relaxed) > than
+    };
+    until("it polls", more(20)).await;
+    worker.stop().await;
+    gateway
+        .until("it is seen", |state| !state.worker_healthy)
+        .await;
+    // A worker that has just started tells untruths until its health is fine.
+    worker.set_healthy(false);
+    worker.behave(|_| Script::Reply(200, "[]".into()));
+    worker.start_again().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    worker.behave(|_| Script::Serve);
+    worker.set_healthy(true);
+    let so_far = polls.load(Ordering::Relaxed);
+    until("it polls again", more(so_far + 20)).await;
+    stop.send(()).unwrap();
+    poller.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_applied_is_tried_again() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    let post = || {
+        Ask::new("POST", "/connectors")
+            .login(CLIENT)
+            .json(r#"{"name":"x","config":{"a":"1"}}"#)
+    };
+    let rows: Vec<Box<dyn Fn() -> Script + Send>> = vec![
+        Box::new(|| error(503, "starting")),
+        Box::new(|| {
+            error(
+                409,
+                "Cannot complete request momentarily due to stale configuration (typically caused by a concurrent config change)",
+            )
+        }),
+        Box::new(|| {
+            error(
+                500,
+                "Request cannot be completed because a rebalance is expected",
+            )
+        }),
+        Box::new(|| Script::Reply(404, "<html>starting</html>".into())),
+        Box::new(|| Script::Reply(401, "User cannot access the resource.".into())),
+        Box::new(|| {
+            error(
+                500,
+                "IO Error trying to forward REST request: java.net.ConnectException: Connection refused",
+            )
+        }),
+    ];
+    let tries = rows.len();
+    for (number, row) in rows.into_iter().enumerate() {
+        let before = worker.seen().len();
+        let mut first = true;
+        worker.behave(move |_| {
+            if std::mem::take(&mut first) {
+                row()
+            } else {
+                Script::Serve
+            }
+        });
+        let got = gateway.ask(post()).await;
+        let expect = if number == 0 { 201 } else { 409 };
+        assert_eq!(
+            got.status, expect,
+            "row {number} of {tries}: {:?}",
+            got.body
+        );
+        assert!(got.waited_ms() >= 50, "row {number}");
+        assert_eq!(worker.seen().len(), before + 2, "row {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_been_applied_is_never_sent_again() {
+    let worker = Worker::start().await;
+    worker.put("x", json!({"a": "1"}));
+    let gateway = Gateway::prepare(worker.address).start().await;
+    worker.behave(|seen| {
+        if seen.method == "GET" {
+            Script::Serve
+        } else {
+            Script::Cut
+        }
+    });
+    let ask = |method: &str, path: &str| Ask::new(method, path).login(CLIENT);
+    let rows = [
+        ask("DELETE", "/connectors/x"),
+        ask("POST", "/connectors").json(r#"{"name":"y","config":{}}"#),
+        ask("PUT", "/connectors/y/config").json(r#"{"a":"2"}"#),
+        ask("PATCH", "/connectors/y/config").json(r#"{"a":"3"}"#),
+        ask("PUT", "/connectors/y/pause"),
+        ask("POST", "/connectors/y/restart"),
+    ];
+    for (number, row) in rows.into_iter().enumerate() {
+        let writes = || {
+            worker
+                .seen()
+                .iter()
+                .filter(|seen| seen.method != "GET")
+                .count()
+        };
+        let before = writes();
+        let got = gateway.ask(row).await;
+        assert_eq!(got.status, 502, "row {number}");
+        assert!(
+            got.message().contains("may have been applied"),
+            "row {number}"
+        );
+        assert_eq!(writes(), before + 1, "row {number}");
+    }
+    // A request that changes nothing is simply repeated.
+    let mut cuts = 0;
+    worker.behave(move |_| {
+        cuts += 1;
+        if cuts <= 2 {
+            Script::Cut
+        } else {
+            Script::Serve
+        }
+    });
+    assert_eq!(gateway.get("/connectors").await.status, 200);
+    // An error that says nothing about what became of the request stands.
+    worker.behave(|_| error(500, "Request timed out. The worker is busy"));
+    let got = gateway.ask(ask("PUT", "/connectors/y/stop")).await;
+    assert_eq!((got.status.as_u16(), got.waited_ms()), (500, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn patience_ends_and_says_how_long_it_was() {
+    let worker = Worker::start().await;
+    worker.set_healthy(false);
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 600;
+    gateway.write_settings();
+    let gateway = gateway.open().await;
+    let began = Instant::now();
+    let got = gateway.get("/connectors").await;
+    assert_eq!(got.status, 503);
+    assert!(got.message().contains("waited 0.6 s"), "{}", got.message());
+    assert!(
+        (550..1500).contains(&got.waited_ms()),
+        "{}",
+        got.waited_ms()
+    );
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert_eq!(
+        worker.lines(),
+        Vec::<String>::new(),
+        "an unhealthy worker is not asked"
+    );
+
+    // What the worker itself said last is told, if a client can read it.
+    worker.set_healthy(true);
+    gateway.until("ready", |state| state.worker_healthy).await;
+    let text = "Cannot complete request because of a conflicting operation (e.g. worker rebalance)";
+    worker.behave(move |_| error(409, text));
+    let got = gateway
+        .ask(Ask::new("DELETE", "/connectors/x").login(CLIENT))
+        .await;
+    assert_eq!((got.status.as_u16(), got.message()), (409, text.to_owned()));
+    assert!(got.waited_ms() >= 550);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_request_goes_on_as_soon_as_the_worker_is_ready() {
+    let worker = Worker::start().await;
+    worker.set_healthy(false);
+    let gateway = Gateway::prepare(worker.address).open().await;
+    let waiting = tokio::spawn(crate::support::send(
+        gateway.client,
+        Ask::new("POST", "/connectors")
+            .login(CLIENT)
+            .json(r#"{"name":"x","config":{}}"#),
+    ));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!waiting.is_finished());
+    worker.set_healthy(true);
+    let got = waiting.await.unwrap();
+    assert_eq!(got.status, 201);
+    assert!(
+        (250..1500).contains(&got.waited_ms()),
+        "{}",
+        got.waited_ms()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_answer_is_waited_for_and_holds_nobody_else() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    worker.behave(|seen| {
+        if seen.path == "/connectors" {
+            Script::Slow(Duration::from_millis(900))
+        } else {
+            Script::Serve
+        }
+    });
+    let slow = tokio::spawn(crate::support::send(
+        gateway.client,
+        Ask::new("GET", "/connectors").login(CLIENT),
+    ));
+    until("it arrived", || !worker.seen().is_empty()).await;
+    let began = Instant::now();
+    assert_eq!(gateway.get("/").await.status, 200);
+    assert!(began.elapsed() < Duration::from_millis(600));
+    let got = slow.await.unwrap();
+    assert_eq!((got.status.as_u16(), got.waited_ms()), (200, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_never_sees_that_the_worker_refused_us() {
+    let worker = Worker::start().await;
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 300;
+    gateway.write_settings();
+    let gateway = gateway.start().await;
+    worker.behave(|_| Script::Reply(401, "User cannot access the resource.".into()));
+    let got = gateway.get("/connectors").await;
+    assert_eq!(got.status, 503, "its own password was right");
+    assert!(got.message().contains("waited"));
+}

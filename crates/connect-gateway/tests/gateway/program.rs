@@ -1,0 +1,135 @@
+//! The program: its commands, its log, its end.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::support::{Ask, CLIENT, Gateway, INTERNAL, Worker, send, until};
+
+fn command(gateway: &Gateway, name: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-connect-gateway"));
+    command
+        .arg(name)
+        .arg("--settings")
+        .arg(gateway.settings_path())
+        .kill_on_drop(true);
+    command
+}
+
+async fn output(gateway: &Gateway, name: &str) -> (bool, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command(gateway, name).output().await.unwrap();
+    let text = [stdout, stderr].concat();
+    (status.success(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn check_tells_good_files_from_bad_ones() {
+    let worker = Worker::start().await;
+    let mut gateway = Gateway::prepare(worker.address);
+    let (fine, text) = output(&gateway, "check").await;
+    assert!(fine, "{text}");
+    std::fs::write(gateway.users_path(), "{\"users\": \"a secret\"}").unwrap();
+    let (fine, text) = output(&gateway, "check").await;
+    assert!(!fine && text.contains("users.json"), "{text}");
+    assert!(!text.contains("a secret"), "{text}");
+    gateway.settings.worker.address = "10.0.0.1:8083".parse().unwrap();
+    gateway.write_settings();
+    let (fine, text) = output(&gateway, "check").await;
+    assert!(!fine && text.contains("worker.address"), "{text}");
+    let (fine, text) = output(&gateway, "run").await;
+    assert!(!fine && text.contains("worker.address"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_serves_logs_and_ends_when_told() {
+    let worker = Worker::start().await;
+    let mut gateway = Gateway::prepare(worker.address);
+    // The listeners of the test stay closed to the program, so it gets ports of its own.
+    let free = crate::support::listener([127, 0, 0, 1].into())
+        .local_addr()
+        .unwrap();
+    gateway.settings.client_door.listen = vec![free];
+    gateway.client = free;
+    gateway.write_settings();
+    let mut program = command(&gateway, "run")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("it serves", || gateway.state().worker_healthy).await;
+    let (fine, text) = output(&gateway, "status").await;
+    assert!(fine && text.contains("one"), "{text}");
+
+    let body = r#"{"name":"my-connector","config":{"password":"of the body"}}"#;
+    let post = Ask::new("POST", "/connectors").login(CLIENT).json(body);
+    assert_eq!(send(free, post).await.status, 201);
+    assert_eq!(
+        gateway
+            .get("/connectors/my-connector/config?q=of-the-query")
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        send(free, Ask::new("GET", "/").login("relation-1:wrong"))
+            .await
+            .status,
+        401
+    );
+
+    let pid = program.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    let output = async {
+        let mut stderr = program.stderr.take().unwrap();
+        let mut text = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text)
+            .await
+            .unwrap();
+        (program.wait().await.unwrap(), text)
+    };
+    let (status, log) = tokio::time::timeout(Duration::from_secs(5), output)
+        .await
+        .unwrap();
+    assert!(status.success());
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("the log is JSON"))
+        .collect();
+    let audit = lines
+        .iter()
+        .find(|line| line["target"] == "audit")
+        .expect("changes are logged");
+    assert_eq!(audit["user"], "relation-1");
+    assert_eq!(audit["method"], "POST");
+    assert_eq!(audit["route"], "/connectors");
+    assert_eq!(audit["connector"], "my-connector");
+    assert_eq!(audit["status"], 201);
+    assert!(audit["duration_ms"].is_u64());
+    let access = lines
+        .iter()
+        .find(|line| line["target"] == "access")
+        .expect("reads are logged");
+    assert_eq!(access["route"], "/connectors/{connector}/config");
+    let (_, internal) = INTERNAL.split_once(':').unwrap();
+    for secret in [
+        "pass:word",
+        "of the body",
+        "of-the-query",
+        "wrong",
+        internal,
+        "Basic",
+    ] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}

@@ -1,0 +1,203 @@
+//! A gateway with its files in a temporary directory.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+
+use connect_core::gateway::{
+    ClientDoor, Credential, Peer, PeerDoor, Settings, State, User, Users, Worker,
+};
+use connect_gateway::door::Inherited;
+use connect_gateway::files::{fingerprint, replace};
+use connect_gateway::service;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Ask, Authority, Got, send, until};
+
+pub(crate) const INTERNAL: &str = "internal:secret between units";
+pub(crate) const CLIENT: &str = "relation-1:client pass:word ü";
+pub(crate) const OPERATOR: &str = "admin:operator";
+
+/// A listener on a port that nobody else has.
+pub(crate) fn listener(address: IpAddr) -> TcpListener {
+    TcpListener::bind((address, 0)).unwrap()
+}
+
+/// As `name:password`.
+pub(crate) fn user(login: &str, owner: Option<&str>) -> User {
+    let (name, password) = login.split_once(':').unwrap();
+    User {
+        name: name.into(),
+        passwords_sha256: vec![fingerprint(password.as_bytes())],
+        owner: owner.map(str::to_owned),
+    }
+}
+
+pub(crate) struct Gateway {
+    pub(crate) directory: TempDir,
+    pub(crate) settings: Settings,
+    pub(crate) client: SocketAddr,
+    pub(crate) peer: SocketAddr,
+    listeners: Vec<TcpListener>,
+    stop: Option<oneshot::Sender<()>>,
+    pub(crate) running: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Files and listeners, but nothing running.
+    pub(crate) fn prepare(worker: SocketAddr) -> Self {
+        connect_gateway::install_tls_provider();
+        let directory = TempDir::new().unwrap();
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        let listeners = vec![listener(loopback), listener(loopback)];
+        let [client, peer] = [0, 1].map(|at: usize| listeners[at].local_addr().unwrap());
+        let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        let (username, password) = INTERNAL.split_once(':').unwrap();
+        let internal = Credential {
+            username: username.into(),
+            password: password.into(),
+        };
+        let settings = Settings {
+            client_door: ClientDoor {
+                listen: vec![client],
+            },
+            peer_door: None,
+            worker: Worker {
+                address: worker,
+                internal,
+            },
+            peers: Vec::new(),
+            retry_limit_ms: 3000,
+            users_file: path("users.json"),
+            state_file: path("state.json"),
+        };
+        let gateway = Self {
+            directory,
+            settings,
+            client,
+            peer,
+            listeners,
+            stop: None,
+            running: None,
+        };
+        gateway.write_users(
+            "one",
+            vec![user(CLIENT, Some("m:app:1")), user(OPERATOR, None)],
+        );
+        gateway.write_settings();
+        gateway
+    }
+
+    /// Adds a peer door with a certificate of this authority.
+    pub(crate) fn with_peer_door(mut self, authority: &Authority) -> Self {
+        authority.issue(self.peer.ip(), self.directory.path());
+        let path = |name: &str| {
+            self.directory
+                .path()
+                .join(name)
+                .to_str()
+                .unwrap()
+                .to_owned()
+        };
+        self.settings.peer_door = Some(PeerDoor {
+            listen: vec![self.peer],
+            certificate_file: path("peer.pem"),
+            key_file: path("peer.key"),
+            ca_file: path("ca.pem"),
+            allowed: vec![self.peer.ip()],
+        });
+        self.write_settings();
+        self
+    }
+
+    pub(crate) fn with_peer(mut self, unit: &str, address: SocketAddr) -> Self {
+        self.settings.peers.push(Peer {
+            unit: unit.into(),
+            address,
+        });
+        self.write_settings();
+        self
+    }
+
+    /// Starts it and waits until its door is open; the worker may be ready or not.
+    pub(crate) async fn open(mut self) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (ready, is_ready) = oneshot::channel();
+        let path = self.settings_path();
+        let inherited = Inherited::new(std::mem::take(&mut self.listeners)).unwrap();
+        let running = tokio::spawn(async move {
+            let ready = move || ready.send(()).unwrap_or_default();
+            let stopped = async move { drop(stopped.await) };
+            service::run(&path, inherited, ready, stopped)
+                .await
+                .unwrap();
+        });
+        (self.stop, self.running) = (Some(stop), Some(running));
+        is_ready.await.expect("the gateway starts");
+        self
+    }
+
+    /// Starts it and waits until the worker counts.
+    pub(crate) async fn start(self) -> Self {
+        let gateway = self.open().await;
+        gateway
+            .until("the worker is ready", |state| state.worker_healthy)
+            .await;
+        gateway
+    }
+
+    pub(crate) fn ask_to_stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    pub(crate) fn settings_path(&self) -> PathBuf {
+        self.directory.path().join("gateway.json")
+    }
+
+    pub(crate) fn users_path(&self) -> PathBuf {
+        PathBuf::from(&self.settings.users_file)
+    }
+
+    pub(crate) fn write_settings(&self) {
+        replace(
+            &self.settings_path(),
+            &serde_json::to_vec(&self.settings).unwrap(),
+        )
+        .unwrap();
+    }
+
+    pub(crate) fn write_users(&self, generation: &str, users: Vec<User>) {
+        let users = Users {
+            generation: generation.into(),
+            users,
+        };
+        replace(&self.users_path(), &serde_json::to_vec(&users).unwrap()).unwrap();
+    }
+
+    pub(crate) fn state(&self) -> State {
+        let text = std::fs::read(&self.settings.state_file).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn(&State) -> bool) {
+        until(what, || holds(&self.state())).await;
+    }
+
+    /// One request to the client door.
+    pub(crate) async fn ask(&self, ask: Ask) -> Got {
+        send(self.client, ask).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Got {
+        self.ask(Ask::new("GET", path).login(CLIENT)).await
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
+    }
+}
