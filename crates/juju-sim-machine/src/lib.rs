@@ -11,6 +11,7 @@
 //! Start reading at [`Machine::start`]; a program that uses this crate calls [`multicall`] first in `main`.
 
 mod boot;
+mod control;
 mod exec;
 pub mod journal;
 pub mod machine;
@@ -20,6 +21,7 @@ pub mod realm;
 mod root;
 pub mod spec;
 mod sys;
+mod tools;
 mod units;
 
 pub use machine::{Machine, MachineError, PATH};

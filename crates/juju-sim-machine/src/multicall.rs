@@ -17,8 +17,10 @@ pub fn multicall(argv: &[OsString]) -> Option<i32> {
         .and_then(|program| Path::new(program).file_name())
         .and_then(OsStr::to_str);
     let rest = argv.get(1..).unwrap_or_default();
-    let _ = name;
     match name {
+        Some("systemctl") => return Some(crate::tools::systemctl::main(rest)),
+        Some("journalctl") => return Some(crate::tools::journalctl::main(rest)),
+        Some("systemd-notify") => return Some(crate::tools::notify::main(rest)),
         Some(_) | None => {}
     }
     let arguments = rest.get(1..).unwrap_or_default();

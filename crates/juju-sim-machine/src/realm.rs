@@ -18,7 +18,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, Signal};
@@ -352,18 +352,4 @@ pub fn setup(bridge: Ipv4Addr, prefix: u8) -> Result<(), RealmError> {
     ])?;
     ip(&["addr", "add", &format!("{bridge}/{prefix}"), "dev", BRIDGE])?;
     ip(&["link", "set", BRIDGE, "up"])
-}
-
-/// Waits until `gone` holds, for at most `limit`.
-pub(crate) fn wait_until(limit: Duration, mut gone: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + limit;
-    loop {
-        if gone() {
-            return true;
-        }
-        if Instant::now() >= end {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

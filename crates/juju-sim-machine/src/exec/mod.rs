@@ -19,6 +19,8 @@ pub(crate) const ROLE: &str = "__sim-exec";
 /// Everything about a process to be, resolved: no name is left to look up but the program's file.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Launch {
+    /// Why there is nothing to run, and the exit code that says so; the rest is then empty.
+    pub(crate) refusal: Option<(i32, String)>,
     pub(crate) program: String,
     pub(crate) argument_zero: String,
     pub(crate) arguments: Vec<String>,

@@ -58,6 +58,13 @@ fn become_program(status: &mut Option<UnixStream>) -> Result<std::convert::Infal
     crate::sys::null_stdin();
     let (launch, fds) = descriptors::receive(&socket).or_exit(202, "receive the launch")?;
     *status = Some(socket);
+    if let Some((code, reason)) = launch.refusal {
+        return Err(Failure {
+            code,
+            intention: "start".into(),
+            source: io::Error::other(reason),
+        });
+    }
     let inherited = keep_descriptors(fds)?;
     apply_resources(&launch)?;
     launch
@@ -79,6 +86,14 @@ fn become_program(status: &mut Option<UnixStream>) -> Result<std::convert::Infal
         .args(&launch.arguments)
         .env_clear()
         .envs(launch.environment.iter().map(|(name, value)| (name, value)));
+    command.env("SYSTEMD_EXEC_PID", std::process::id().to_string());
+    if launch
+        .environment
+        .iter()
+        .any(|(name, _)| name == "WATCHDOG_USEC")
+    {
+        command.env("WATCHDOG_PID", std::process::id().to_string());
+    }
     if inherited > 0 {
         command
             .env("LISTEN_FDS", inherited.to_string())

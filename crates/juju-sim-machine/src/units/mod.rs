@@ -10,19 +10,19 @@ mod triggers;
 mod unit;
 pub(crate) mod value;
 
-pub(crate) use conditions::Condition;
+pub(crate) use conditions::{Condition, directory_not_empty, glob_matches};
 pub(crate) use exec::{
-    CommandLine, DirectoryKind, ExecConfig, LAST_CAPABILITY, ManagedDirectory, Output, Preserve,
-    ProtectHome, ProtectSystem,
+    CommandLine, DirectoryKind, ExecConfig, LAST_CAPABILITY, Output, Preserve, ProtectHome,
+    ProtectSystem,
 };
-pub(crate) use loader::{Found, Loader, UNIT_DIRECTORIES};
+pub(crate) use loader::{Found, Loader, entries};
 pub(crate) use service::{
     KillMode, NotifyAccess, RestartPolicy, ServiceConfig, ServiceType, StatusSet,
 };
 pub(crate) use triggers::{
     PathConfig, PathWatch, SocketConfig, SocketFile, TimerConfig, WatchKind,
 };
-pub(crate) use unit::{Install, Kind, Relations, UnitConfig, instance_of, template_of, type_of};
+pub(crate) use unit::{Install, Kind, Relations, UnitConfig, template_of, type_of};
 
 /// Why a unit cannot be loaded; names file, section and key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

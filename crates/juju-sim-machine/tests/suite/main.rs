@@ -4,4 +4,6 @@
 //! realm has ended, the host side checks that nothing is left.
 
 mod machines;
+mod services;
+mod triggers;
 mod world;

@@ -133,3 +133,8 @@ pub(crate) fn write(machine: &Machine, path: &str, text: &str) {
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(file, text).unwrap();
 }
+
+/// One property of a unit.
+pub(crate) fn property(machine: &Machine, unit: &str, name: &str) -> String {
+    sh(machine, &format!("systemctl show {unit} -p {name} --value"))
+}
