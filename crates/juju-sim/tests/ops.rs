@@ -1,7 +1,11 @@
 //! A charm on the Python framework `ops` runs unchanged. Needs root, and pip with its index the
 //! first time; without them it says so and passes.
 
-#![expect(clippy::unwrap_used, reason = "helpers of a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    reason = "helpers of a test"
+)]
 
 mod support;
 

@@ -239,7 +239,7 @@ pub(crate) fn next(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<
         return Some(Operation::Hook(Hook::Start));
     }
     if view.dying {
-        dying(view, memory, dice)
+        Some(dying(view, memory, dice))
     } else {
         living(view, memory, dice)
     }
@@ -318,19 +318,19 @@ fn living(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation
     })
 }
 
-fn dying(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {
+fn dying(view: &View, memory: &Memory, dice: &mut impl Rng) -> Operation {
     if let Some(operation) = relations(view, memory, dice) {
-        return Some(operation);
+        return operation;
     }
     if !memory.installed && !memory.stopped {
         // Never installed: nothing to stop.
-        return Some(Operation::Dead);
+        return Operation::Dead;
     }
-    Some(Operation::Hook(if memory.stopped {
+    Operation::Hook(if memory.stopped {
         Hook::Remove
     } else {
         Hook::Stop
-    }))
+    })
 }
 
 fn relations(view: &View, memory: &Memory, dice: &mut impl Rng) -> Option<Operation> {

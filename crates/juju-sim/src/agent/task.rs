@@ -3,7 +3,7 @@
 use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use juju_sim_model::context::{ActionOutcome, ActionStatus};
+use juju_sim_model::context::ActionStatus;
 use serde_json::{Map, Value, json};
 
 use super::context::Context;
@@ -129,23 +129,15 @@ fn settle(world: &World, state: &mut State, unit: &str, ran: Ran, entry: &mut En
         let reason = entry.error.clone().unwrap_or_default();
         ran.context.discard(state, &reason)
     };
-    match outcome {
-        Some(ActionOutcome {
-            results,
-            status,
-            message,
-            ..
-        }) => {
-            kept.results = results;
-            kept.message = message;
-            kept.failed = status == ActionStatus::Failed;
-        }
-        None => {
-            kept.failed = entry.outcome != "committed";
-            // A command's exit status says it all.
-            let told = entry.outcome == "failed";
-            kept.message = entry.error.clone().filter(|_| !told).unwrap_or_default();
-        }
+    if let Some(outcome) = outcome {
+        kept.results = outcome.results;
+        kept.message = outcome.message;
+        kept.failed = outcome.status == ActionStatus::Failed;
+    } else {
+        kept.failed = entry.outcome != "committed";
+        // A command's exit status says it all.
+        let told = entry.outcome == "failed";
+        kept.message = entry.error.clone().filter(|_| !told).unwrap_or_default();
     }
     output(&mut kept.results, "stdout", &ran.ended.stdout);
     output(&mut kept.results, "stderr", &ran.ended.stderr);

@@ -104,10 +104,9 @@ pub(super) fn unpack_archive(source: &Path, target: &Path) -> Result<Vec<String>
             let mut out = writing(&to, fs::File::create(&to))?;
             writing(&to, io::copy(&mut entry, &mut out))?;
             // An archive without Unix modes gives files nobody may execute, as with Juju.
-            let mut mode = if mode & 0o777 == 0 {
-                0o644
-            } else {
-                mode & 0o777
+            let mut mode = match mode & 0o777 {
+                0 => 0o644,
+                mode => mode,
             };
             if relative.parent() == Some(Path::new("hooks")) {
                 mode |= 0o100;

@@ -153,19 +153,19 @@ mod tests {
         }
     }
 
-    fn written(files: &[(&str, &str)]) -> Result<Charm> {
+    fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in files {
             std::fs::write(directory.path().join(name), text).unwrap();
         }
-        read(directory.path())
+        directory
     }
 
     const METADATA: &str = "name: a\nsummary: s\ndescription: d\n";
 
     #[test]
     fn a_whole_charm_is_read() {
-        let charm = written(&[
+        let directory = written(&[
             (
                 "metadata.yaml",
                 &format!(
@@ -174,11 +174,20 @@ mod tests {
                      resources:\n  tool: {{type: file, filename: t.tgz}}\n"
                 ),
             ),
-            ("config.yaml", "options:\n  port: {type: int, default: 8083}\n  name: {}\n"),
-            ("actions.yaml", "go:\n  params:\n    n: {type: integer, default: 2}\n"),
-            ("manifest.yaml", "bases: [{name: ubuntu, channel: '24.04', architectures: [amd64]}]\n"),
-        ])
-        .unwrap();
+            (
+                "config.yaml",
+                "options:\n  port: {type: int, default: 8083}\n  name: {}\n",
+            ),
+            (
+                "actions.yaml",
+                "go:\n  params:\n    n: {type: integer, default: 2}\n",
+            ),
+            (
+                "manifest.yaml",
+                "bases: [{name: ubuntu, channel: '24.04', architectures: [amd64]}]\n",
+            ),
+        ]);
+        let charm = read(directory.path()).unwrap();
         assert_eq!(charm.metadata.endpoints["db"].limit, Some(1));
         assert_eq!(charm.metadata.endpoints["mates"].role, Role::Peer);
         assert_eq!(charm.metadata.storage["data"].range, (0, Some(1)));
@@ -239,7 +248,7 @@ mod tests {
             let mut files = vec![("metadata.yaml", METADATA)];
             files.retain(|(name, _)| *name != file);
             files.push((file, text));
-            let error = written(&files).unwrap_err().to_string();
+            let error = read(written(&files).path()).unwrap_err().to_string();
             assert!(error.contains(fault), "{file}: {text}: {error}");
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn main(directory: &Path, name: &str) -> Result<i32> {
     let world = Arc::new(World::new(directory.to_owned(), logs, machines, state));
     let mut state = world.state();
     state.tidy();
+    state.abort_running();
     let units: Vec<String> = state.units.keys().cloned().collect();
     world.publish(state);
     for unit in units {

@@ -252,6 +252,17 @@ impl State {
         }
     }
 
+    /// Ends the tasks whose processes ended with an earlier daemon.
+    pub(crate) fn abort_running(&mut self) {
+        for task in self
+            .tasks
+            .values_mut()
+            .filter(|task| task.status == TaskStatus::Running)
+        {
+            task.status = TaskStatus::Aborted;
+        }
+    }
+
     /// Removes a unit that has run its last hook.
     pub(crate) fn bury(&mut self, unit: &str) {
         use juju_sim_model::state::SecretOwner;
