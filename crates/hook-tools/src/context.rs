@@ -17,6 +17,8 @@ pub struct Context {
     pub unit_number: u32,
     /// `JUJU_MODEL_UUID`.
     pub model_uuid: String,
+    /// `JUJU_VERSION`, as far as it can be read.
+    pub juju_version: Option<JujuVersion>,
     /// `JUJU_CHARM_DIR`.
     pub charm_dir: PathBuf,
     /// `JUJU_CHARM_HTTP_PROXY`, if set.
@@ -25,6 +27,28 @@ pub struct Context {
     pub https_proxy: Option<String>,
     /// `JUJU_CHARM_NO_PROXY`, if set.
     pub no_proxy: Option<String>,
+}
+
+/// The agent's version. What follows major and minor differs in form between releases
+/// (`3.6.28`, `4.0-rc1.2`), and nothing should depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JujuVersion {
+    /// Major.
+    pub major: u32,
+    /// Minor.
+    pub minor: u32,
+}
+
+impl JujuVersion {
+    /// Reads a version; nothing if it is none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut parts = text.split(['.', '-']);
+        Some(Self {
+            major: parts.next()?.parse().ok()?,
+            minor: parts.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// The environment is not one that Juju gives: a bug of whoever started us.
@@ -75,6 +99,7 @@ impl Context {
             application,
             unit_number: number,
             model_uuid: need("JUJU_MODEL_UUID")?,
+            juju_version: get("JUJU_VERSION").and_then(|text| JujuVersion::read(&text)),
             charm_dir: need("JUJU_CHARM_DIR")?.into(),
             http_proxy: get("JUJU_CHARM_HTTP_PROXY"),
             https_proxy: get("JUJU_CHARM_HTTPS_PROXY"),
@@ -114,6 +139,20 @@ mod tests {
             ("kc", 12)
         );
         assert_eq!(context.no_proxy, None, "an empty variable is none");
+    }
+
+    #[test]
+    fn versions_are_read_in_every_form() {
+        for (text, expected) in [
+            ("3.6.28", Some((3, 6))),
+            ("4.0-rc1.2", Some((4, 0))),
+            ("4.1", Some((4, 1))),
+            ("next", None),
+            ("", None),
+        ] {
+            let version = read(&[("JUJU_VERSION", text)]).unwrap().juju_version;
+            assert_eq!(version.map(|v| (v.major, v.minor)), expected, "{text}");
+        }
     }
 
     #[test]

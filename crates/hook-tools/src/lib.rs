@@ -17,7 +17,7 @@ mod relation;
 mod secret;
 mod tools;
 
-pub use context::{Context, ContextError};
+pub use context::{Context, ContextError, JujuVersion};
 pub use hook::{Hook, Relation, SecretEvent};
 pub use network::NetworkInfo;
 pub use secret::{Revision, SecretError, SecretInfo, SecretRef};

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::de::DeserializeOwned;
@@ -79,6 +80,7 @@ pub enum Level {
 /// The hook commands of the running hook, found on `PATH`.
 #[derive(Debug, Default)]
 pub struct Tools {
+    directory: Option<PathBuf>,
     calls: Cell<u32>,
 }
 
@@ -90,6 +92,16 @@ impl Tools {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            directory: None,
+            calls: Cell::new(0),
+        }
+    }
+
+    /// The tools of a directory instead of those on `PATH`.
+    #[must_use]
+    pub const fn in_directory(directory: PathBuf) -> Self {
+        Self {
+            directory: Some(directory),
             calls: Cell::new(0),
         }
     }
@@ -121,7 +133,11 @@ impl Tools {
         } else {
             Stdio::null()
         };
-        let mut child = Command::new(tool)
+        let program = self
+            .directory
+            .as_ref()
+            .map_or_else(|| PathBuf::from(tool), |directory| directory.join(tool));
+        let mut child = Command::new(program)
             .args(arguments)
             .stdin(stdin)
             .stdout(Stdio::piped())
@@ -313,6 +329,34 @@ impl Tools {
             .collect();
         let pairs: Vec<&str> = pairs.iter().map(String::as_str).collect();
         self.run("action-set", &pairs, None).map(drop)
+    }
+
+    /// `action-log`: progress, shown while the action runs.
+    ///
+    /// # Errors
+    ///
+    /// Not in an action.
+    pub fn log_action(&self, message: &str) -> Result<(), ToolError> {
+        self.run("action-log", &["--", message], None).map(drop)
+    }
+
+    /// `storage-list`: the ids of the storage instances of a name that are attached.
+    ///
+    /// # Errors
+    ///
+    /// Juju's failure.
+    pub fn storage(&self, name: &str) -> Result<Vec<String>, ToolError> {
+        let ids: Option<Vec<String>> = self.json("storage-list", &[name])?;
+        Ok(ids.unwrap_or_default())
+    }
+
+    /// `storage-get`: where a storage instance is mounted, or its device.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError::NotFound`] if it is not attached (any more).
+    pub fn storage_location(&self, id: &str) -> Result<String, ToolError> {
+        self.json("storage-get", &["-s", id, "location"])
     }
 
     /// `action-fail`.

@@ -1,7 +1,7 @@
 //! A machine in a temporary directory, and what Juju knows of it.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -89,14 +89,12 @@ impl Machine {
         machine.write("root/etc/passwd", "root:x:0:0::/root:/bin/sh\n");
         machine.write("root/etc/group", "root:x:0:\n");
         machine.write("charm/bin/kafka-connect-gateway", "the gateway");
-        for (names, script) in [
-            (TOOLS, include_str!("juju.sh")),
-            (PROGRAMS, include_str!("host.sh")),
-        ] {
+        for (names, script) in [(TOOLS, "juju.sh"), (PROGRAMS, "host.sh")] {
+            // Links: a program written here could be held open by another test's child and not be
+            // run.
+            let script = format!("{}/tests/suite/shell/{script}", env!("CARGO_MANIFEST_DIR"));
             for name in names {
-                let path = machine.path("tools").join(name);
-                fs::write(&path, script).unwrap();
-                fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+                symlink(&script, machine.path("tools").join(name)).unwrap();
             }
         }
         machine
