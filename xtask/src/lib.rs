@@ -1,9 +1,9 @@
-//! Chores of this repository that deserve types and tests.
+//! Chores of this repository, as a library so that tests can hold them: packing charms
+//! ([`pack`]), holding their YAML files to Juju's rules ([`contract`]), and writing the reference
+//! pages that come from those files ([`docs`]).
 //!
-//! * [`pack`] makes the `.charm` files, the same bytes each time.
-//! * [`contract`] holds `metadata.yaml` and its siblings to the rules Juju applies at deploy time.
-//!
-//! Nothing here is shipped, and nothing here knows what the charms do.
+//! Nothing here is shipped, and nothing shipped depends on it.
 
 pub mod contract;
+pub mod docs;
 pub mod pack;

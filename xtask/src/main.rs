@@ -1,27 +1,43 @@
-//! Command line entry: `xtask pack [--charm NAME] [--target-dir DIR]`, from the root of the checkout.
+//! Command line entry, from the root of the checkout:
+//!
+//! * `xtask pack [--charm NAME] [--target-dir DIR]` packs what is built in `DIR`/release;
+//! * `xtask docs` writes the reference pages that come from YAML files.
 //!
 //! Exit status: 0 when it is done, 1 when it could not be done, 2 when it was not understood.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use xtask::contract::{self, Files};
+use xtask::docs;
 use xtask::pack::{self, recipes};
 
-const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR]";
+const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask docs";
 
-struct PackArguments {
-    charm: Option<String>,
-    target: PathBuf,
+/// Largest packed charm in bytes: every refresh sends it to every unit.
+const CHARM_LIMIT: u64 = 10 * 1024 * 1024;
+
+enum Chore {
+    Pack {
+        charm: Option<String>,
+        target: PathBuf,
+    },
+    Docs,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some(parsed) = parse(&arguments) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
+    let done = match parse(&arguments) {
+        Some(Chore::Pack { charm, target }) => pack_charms(charm.as_deref(), &target),
+        Some(Chore::Docs) => write_docs(),
+        None => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
     };
-    match run(&parsed) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -30,43 +46,61 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(arguments: &[String]) -> Option<PackArguments> {
+fn parse(arguments: &[String]) -> Option<Chore> {
     let (command, options) = arguments.split_first()?;
-    if command != "pack" {
-        return None;
+    match (command.as_str(), options) {
+        ("docs", []) => return Some(Chore::Docs),
+        ("pack", _) => {}
+        _ => return None,
     }
-    let target =
+    let mut charm = None;
+    let mut target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let mut parsed = PackArguments {
-        charm: None,
-        target,
-    };
     let mut options = options.iter();
     while let Some(option) = options.next() {
         match option.as_str() {
-            "--charm" => parsed.charm = Some(options.next()?.clone()),
-            "--target-dir" => parsed.target = options.next()?.into(),
+            "--charm" => charm = Some(options.next()?.clone()),
+            "--target-dir" => target = options.next()?.into(),
             _ => return None,
         }
     }
-    Some(parsed)
+    Some(Chore::Pack { charm, target })
 }
 
-fn run(arguments: &PackArguments) -> Result<()> {
-    let wanted = |name: &str| arguments.charm.as_deref().is_none_or(|charm| charm == name);
-    let recipes: Vec<_> = recipes()
-        .into_iter()
-        .filter(|recipe| wanted(recipe.name))
-        .collect();
+fn pack_charms(charm: Option<&str>, target: &Path) -> Result<()> {
+    let mut recipes = recipes();
+    recipes.retain(|recipe| charm.is_none_or(|charm| charm == recipe.name));
     if recipes.is_empty() {
-        bail!(
-            "cannot pack `{}`: no such charm",
-            arguments.charm.as_deref().unwrap_or_default()
-        );
+        bail!("cannot pack `{}`: no such charm", charm.unwrap_or_default());
     }
     for recipe in recipes {
-        let packed = pack::pack(Path::new("."), &arguments.target, &recipe)?;
+        // What Juju or its linters would refuse is not packed in the first place.
+        let faults = contract::check(&Files::read(Path::new(recipe.source))?, recipe.programs);
+        if !faults.is_empty() {
+            let lines: Vec<String> = faults.iter().map(|fault| format!("\n  {fault}")).collect();
+            bail!(
+                "cannot pack {}, Juju would refuse it:{}",
+                recipe.name,
+                lines.concat()
+            );
+        }
+        let packed = pack::pack(Path::new("."), target, &recipe)?;
         println!("{packed}");
+        if packed.bytes > CHARM_LIMIT {
+            bail!(
+                "{} is too large: at most {} MiB",
+                packed.path.display(),
+                CHARM_LIMIT >> 20
+            );
+        }
+    }
+    Ok(())
+}
+
+fn write_docs() -> Result<()> {
+    for page in docs::pages(Path::new("."))? {
+        fs::write(page.path, page.text).with_context(|| format!("cannot write {}", page.path))?;
+        println!("wrote {}", page.path);
     }
     Ok(())
 }

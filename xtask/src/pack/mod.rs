@@ -51,7 +51,7 @@ pub fn recipes() -> Vec<Recipe> {
             source: "integrator",
             programs: &["connect-integrator"],
             directories: &[],
-            files: &[],
+            files: &["README.md"],
         },
     ]
 }
