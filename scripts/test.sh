@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
 # Tests marked `ignore` start real Kafka and real workers: after the others, and one at a time.
-if [ -d tests/suite ]; then
+if [ -f tests/suite/main.rs ]; then
     say "running the tests of every crate"
     cargo test --workspace --locked --no-fail-fast
     say "running the tests with real Kafka and real Kafka Connect"
