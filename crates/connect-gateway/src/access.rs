@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
-use crate::body::{Body, BodyError, collect};
+use crate::body::{Body, BodyError, collect, discard};
 use crate::core::Core;
 use crate::delivery::{Answer, Delivery, Payload};
 use crate::reply;
@@ -246,6 +246,7 @@ pub async fn payload(body: Incoming) -> Result<Payload, Refusal> {
     use hyper::body::Body as _;
     let size = body.size_hint();
     if size.lower() > limits::STREAM_BODY_BYTES {
+        discard(body).await;
         return Err(BodyError::TooLarge(limits::STREAM_BODY_BYTES).into());
     }
     let small = size

@@ -21,13 +21,7 @@ pub fn whole(bytes: impl Into<Bytes>) -> Body {
 /// A body that is passed through as it arrives.
 #[must_use]
 pub fn stream(inner: Incoming, most_bytes: u64) -> Body {
-    let now = Instant::now();
-    Either::Right(Stream {
-        inner,
-        left: most_bytes,
-        end: now + limits::BODY_WHOLE_TIMEOUT,
-        timer: Box::pin(tokio::time::sleep_until(now + limits::BODY_IDLE_TIMEOUT)),
-    })
+    Either::Right(Stream::new(inner, most_bytes))
 }
 
 /// Why a body ended early.
@@ -51,6 +45,18 @@ pub struct Stream {
     left: u64,
     end: Instant,
     timer: Pin<Box<Sleep>>,
+}
+
+impl Stream {
+    fn new(inner: Incoming, most_bytes: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            inner,
+            left: most_bytes,
+            end: now + limits::BODY_WHOLE_TIMEOUT,
+            timer: Box::pin(tokio::time::sleep_until(now + limits::BODY_IDLE_TIMEOUT)),
+        }
+    }
 }
 
 impl HttpBody for Stream {
@@ -93,37 +99,54 @@ impl HttpBody for Stream {
 
 /// Reads a body to its end.
 ///
+/// Of one that is too large the rest is read and dropped, within bounds: most clients read the
+/// refusal only after they have sent everything.
+///
 /// # Errors
 /// [`BodyError`] if it is larger than `most_bytes`, stalls or breaks.
 pub async fn collect(inner: Incoming, most_bytes: usize) -> Result<Bytes, BodyError> {
     let most = most_bytes as u64;
     if inner.size_hint().lower() > most {
+        discard(inner).await;
         return Err(BodyError::TooLarge(most));
     }
-    let Either::Right(mut stream) = stream(inner, most) else {
-        return Ok(Bytes::new());
-    };
+    let mut body = Stream::new(inner, u64::MAX);
     let mut first = Bytes::new();
-    let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = stream.frame().await {
-        let frame = frame.map_err(|error| match error {
-            BodyError::TooLarge(_) => BodyError::TooLarge(most),
-            other @ (BodyError::Stalled | BodyError::Broken(_)) => other,
-        })?;
-        let Ok(data) = frame.into_data() else {
+    let mut all: Vec<u8> = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else {
             continue;
         };
-        if first.is_empty() {
+        if first.len() + all.len() + data.len() > most_bytes {
+            drop((first, all));
+            discard(body.inner).await;
+            return Err(BodyError::TooLarge(most));
+        }
+        // One piece is the usual case and is not copied.
+        if first.is_empty() && all.is_empty() {
             first = data;
         } else {
-            rest.extend_from_slice(&data);
+            all.extend_from_slice(&std::mem::take(&mut first));
+            all.extend_from_slice(&data);
         }
     }
-    if rest.is_empty() {
-        return Ok(first);
+    Ok(if all.is_empty() { first } else { all.into() })
+}
+
+/// Reads on and drops what comes, for a while.
+pub async fn discard(mut inner: Incoming) {
+    if inner.size_hint().lower() > limits::DISCARDED_BYTES {
+        return;
     }
-    let mut all = Vec::with_capacity(first.len() + rest.len());
-    all.extend_from_slice(&first);
-    all.append(&mut rest);
-    Ok(all.into())
+    let mut left = limits::DISCARDED_BYTES;
+    let reading = async {
+        while let Some(Ok(frame)) = inner.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, |data| data.len() as u64));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // Whether it ended or not, nobody wants the rest.
+    let _ = tokio::time::timeout(limits::DISCARD_TIMEOUT, reading).await;
 }

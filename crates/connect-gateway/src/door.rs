@@ -255,7 +255,8 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_TIMEOUT)
         .max_headers(limits::HEADER_FIELDS)
-        .max_buf_size(limits::HEAD_BYTES);
+        .max_header_size(limits::HEAD_BYTES)
+        .max_buf_size(limits::BUFFER_BYTES);
     let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, address = %remote, "connection ended");

@@ -46,6 +46,9 @@ pub const WRITE_STALL: Duration = Duration::from_mins(1);
 /// Largest request head in bytes; hyper answers 431 beyond it.
 pub const HEAD_BYTES: usize = 32 * 1024;
 
+/// Most bytes read ahead on one connection.
+pub const BUFFER_BYTES: usize = 64 * 1024;
+
 /// Most header fields in one request; hyper answers 431 beyond it.
 pub const HEADER_FIELDS: usize = 100;
 
@@ -60,6 +63,12 @@ pub const HELD_BODY_BYTES: usize = 64 * 1024;
 /// Largest body that streams, in bytes; 413 beyond it. Offsets and task configurations are the
 /// largest legitimate ones.
 pub const STREAM_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of a body that is too large is still read, so that its sender reads the refusal.
+pub const DISCARDED_BYTES: u64 = 32 * 1024 * 1024;
+
+/// How long a body that is too large is still read.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Most large bodies held at once: bounds memory at about 32 MiB.
 pub const LARGE_BODIES_AT_ONCE: usize = 32;
