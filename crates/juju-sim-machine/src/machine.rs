@@ -278,27 +278,35 @@ fn converse(
     let text = serde_json::to_string(spec).map_err(|error| failed(error.into()))?;
     writeln!(orders, "{text}").map_err(failed)?;
     let mut pid = None;
-    let mut line = String::new();
+    let mut unshared = false;
+    let mut connected = false;
     let mut reason = String::from("its init ended without a word; `state/console.log` may say why");
-    while {
+    let mut line = String::new();
+    loop {
         line.clear();
-        answers.read_line(&mut line).map_err(failed)? > 0
-    } {
-        let line = line.trim_end();
-        match (line, pid) {
-            ("unshared", Some(pid)) => {
-                if let Err(error) = connect(spec, pid) {
-                    let _ = sys::end_process(pid, Duration::ZERO);
-                    return Err(error);
-                }
-                writeln!(orders, "connected").map_err(failed)?;
-            }
-            ("ready", Some(pid)) => return Ok(pid),
-            _ => match line.strip_prefix("pid ") {
+        if answers.read_line(&mut line).map_err(failed)? == 0 {
+            break;
+        }
+        // Launcher and init write to the same pipe, in either order.
+        match line.trim_end() {
+            "ready" => break,
+            "unshared" => unshared = true,
+            word => match word.strip_prefix("pid ") {
                 Some(number) => pid = number.parse().ok(),
-                None => line.clone_into(&mut reason),
+                None => word.clone_into(&mut reason),
             },
         }
+        if let Some(pid) = pid.filter(|_| unshared && !connected) {
+            if let Err(error) = connect(spec, pid) {
+                let _ = sys::end_process(pid, Duration::ZERO);
+                return Err(error);
+            }
+            connected = true;
+            writeln!(orders, "connected").map_err(failed)?;
+        }
+    }
+    if let Some(pid) = pid.filter(|_| line.trim_end() == "ready") {
+        return Ok(pid);
     }
     if let Some(pid) = pid {
         let _ = sys::end_process(pid, Duration::ZERO);

@@ -51,8 +51,9 @@ impl Manager {
             for message in control.drain() {
                 match message {
                     RecvAncillaryMessage::ScmCredentials(who) => sender = Some(who.pid),
-                    // There is no descriptor store; dropped, they are closed.
-                    RecvAncillaryMessage::ScmRights(_) | _ => {}
+                    // There is no descriptor store. Closing is also the answer to `BARRIER=1`: everything before it is done.
+                    RecvAncillaryMessage::ScmRights(fds) => fds.for_each(drop),
+                    _ => {}
                 }
             }
             let Some(sender) =

@@ -3,6 +3,9 @@
 use std::ffi::OsString;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
@@ -63,6 +66,28 @@ fn send(socket: &std::ffi::OsStr, text: &str) -> rustix::io::Result<()> {
         None,
     )?;
     rustix::net::connect(&out, &SocketAddrUnix::new(std::path::Path::new(socket))?)?;
+    send_as_parent(&out, text)?;
+    // The manager tells by this process's id which service it belongs to, so it stays until the message has been read.
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let fds = [theirs.as_fd()];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&fds));
+    rustix::net::sendmsg(
+        &out,
+        &[IoSlice::new(b"BARRIER=1")],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
+    drop(theirs);
+    let limit = Timespec {
+        tv_sec: 5,
+        tv_nsec: 0,
+    };
+    rustix::event::poll(&mut [PollFd::new(&ours, PollFlags::empty())], Some(&limit)).map(|_| ())
+}
+
+fn send_as_parent(out: &OwnedFd, text: &str) -> rustix::io::Result<()> {
     let parts = [IoSlice::new(text.as_bytes())];
     // Root may speak for its parent, which is the service when a script calls this.
     if let Some(parent) = rustix::process::getppid() {
@@ -74,10 +99,10 @@ fn send(socket: &std::ffi::OsStr, text: &str) -> rustix::io::Result<()> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         control.push(SendAncillaryMessage::ScmCredentials(who));
-        if rustix::net::sendmsg(&out, &parts, &mut control, SendFlags::NOSIGNAL).is_ok() {
+        if rustix::net::sendmsg(out, &parts, &mut control, SendFlags::NOSIGNAL).is_ok() {
             return Ok(());
         }
     }
     let mut none = SendAncillaryBuffer::default();
-    rustix::net::sendmsg(&out, &parts, &mut none, SendFlags::NOSIGNAL).map(|_| ())
+    rustix::net::sendmsg(out, &parts, &mut none, SendFlags::NOSIGNAL).map(|_| ())
 }

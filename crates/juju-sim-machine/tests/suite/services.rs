@@ -222,7 +222,7 @@ fn what_is_not_honoured_is_an_error_that_names_it() {
             }
             write(
                 &machine,
-                &format!("{UNITS}/bad.service"),
+                "/usr/lib/systemd/system/bad.service",
                 "[Service]\nType=oneshot\nExecStart=/bin/false\n",
             );
             let outcome = script(&machine, "systemctl start bad");
@@ -241,7 +241,7 @@ fn what_is_not_honoured_is_an_error_that_names_it() {
             );
             assert_eq!(script(&machine, "systemctl start nobody").code, 1);
             assert_eq!(property(&machine, "nobody", "ExecMainStatus"), "217");
-            sh(&machine, "systemctl mask bad");
+            sh(&machine, "systemctl reset-failed && systemctl mask bad");
             assert_eq!(
                 script(&machine, "systemctl start bad").text,
                 "Failed to start bad.service: Unit bad.service is masked."

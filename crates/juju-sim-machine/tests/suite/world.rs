@@ -51,7 +51,7 @@ pub(crate) fn in_realm(test: &str, body: impl FnOnce(&World)) {
     })
     .unwrap();
     let session = pid.to_string();
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(30);
     while realm::is_running(pid) && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(10));
     }
