@@ -250,19 +250,6 @@ fn run_init(arguments: &[OsString]) -> Result<i32, RealmError> {
     let (Some(bridge), Some(prefix)) = (bridge, prefix) else {
         return Err(refused("bridge address or prefix is not a number"));
     };
-    let mut signals = SigSet::empty();
-    for signal in [
-        Signal::SIGCHLD,
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-    ] {
-        signals.add(signal);
-    }
-    // Blocked before anything is started, so that no signal is lost between two waits.
-    signals
-        .thread_block()
-        .map_err(|errno| refused(&errno.to_string()))?;
     setup(bridge, prefix)?;
     let child = Command::new(program)
         .args(rest)
@@ -272,6 +259,20 @@ fn run_init(arguments: &[OsString]) -> Result<i32, RealmError> {
             helper: program.into(),
             source,
         })?;
+    let mut signals = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+    ] {
+        signals.add(signal);
+    }
+    // Blocked only now, since the program would inherit that. Before, they have no effect on the first process of a namespace,
+    // and an end of the program that came earlier is looked for once.
+    signals
+        .thread_block()
+        .map_err(|errno| refused(&errno.to_string()))?;
     report("ready");
     sys::null_stdin();
     Ok(supervise(child.id(), &signals))
@@ -283,14 +284,14 @@ fn supervise(program: u32, signals: &SigSet) -> i32 {
         return 1;
     };
     loop {
+        if let Some(code) = reap(program) {
+            return code;
+        }
         match signals.wait() {
             Ok(Signal::SIGTERM | Signal::SIGINT) => {
                 let _ = rustix::process::kill_process(program, rustix::process::Signal::TERM);
             }
             Ok(_) | Err(_) => {}
-        }
-        if let Some(code) = reap(program) {
-            return code;
         }
     }
 }

@@ -51,6 +51,10 @@ pub(crate) fn main() -> i32 {
 
 fn become_program(status: &mut Option<UnixStream>) -> Result<std::convert::Infallible, Failure> {
     let _ = rustix::process::setsid();
+    // The manager blocks the signals it waits for, and a blocked signal stays blocked over an execution.
+    nix::sys::signal::SigSet::empty()
+        .thread_set_mask()
+        .or_exit(207, "unblock signals")?;
     // Standard input is the manager's socket; it moves out of the way of what the program expects at 0, 3, 4, ….
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 512)
         .map(UnixStream::from)

@@ -411,6 +411,7 @@ impl Manager {
         if let Some(unit) = self.units.get_mut(name) {
             unit.outcome = outcome;
             unit.deadline = None;
+            unit.will_restart = false;
         }
         self.set_phase(name, Phase::Failed);
         // It may have been failed before, which is no change of state but ends the job.
