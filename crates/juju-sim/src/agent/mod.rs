@@ -3,6 +3,7 @@
 mod context;
 mod execute;
 mod failure;
+mod hook;
 mod host;
 mod listener;
 mod place;

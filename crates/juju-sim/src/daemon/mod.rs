@@ -2,6 +2,7 @@
 
 mod deploy;
 mod logs;
+mod options;
 mod relations;
 mod requests;
 mod secrets;

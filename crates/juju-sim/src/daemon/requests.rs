@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::deploy::{self, Layout};
 use super::state::{Fault, State};
 use super::world::Shared;
-use super::{logs, relations, secrets, tasks, waiting};
+use super::{logs, options, relations, secrets, tasks, waiting};
 use crate::agent;
 use crate::cli::args::{Command, Format};
 use crate::link::{Client, Request};
@@ -233,12 +233,12 @@ fn config(
         }
     }
     if let Some(file) = file {
-        deploy::set_file(state, &from.join(file), name)?;
+        options::set_file(state, &from.join(file), name)?;
         return Ok(String::new());
     }
     match (&keys[..], settings.is_empty() && reset.is_empty()) {
         ([], false) => {
-            deploy::set_all(state, from, name, &settings, &reset).map(|()| String::new())
+            options::set_all(state, from, name, &settings, &reset).map(|()| String::new())
         }
         ([], true) => {
             let value = show::unit::config(state, name).with_context(|| deploy::not_found(name))?;
