@@ -8,6 +8,10 @@ pub(crate) const CONTROL: &str = "/run/juju-sim/control";
 pub(crate) const NOTIFY: &str = "/run/systemd/notify";
 
 /// A verb with what the command line said about it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) verb: String,
@@ -41,6 +45,11 @@ impl Reply {
         }
         self.err.push_str(text);
         self.err.push('\n');
+    }
+
+    /// Text for standard error that is no failure.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.err.push_str(text);
     }
 
     pub(crate) fn line(&mut self, text: &str) {

@@ -9,6 +9,36 @@
 //! file that it does not honour.
 //!
 //! Start reading at [`Machine::start`]; a program that uses this crate calls [`multicall`] first in `main`.
+//!
+//! # Parts
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`realm`] | namespaces around a whole model, and the way in for the host |
+//! | [`machine`], `boot`, `root` | a machine: how it is started, its root filesystem, commands in it |
+//! | `units` | unit files: found, parsed, turned into what they mean; no processes |
+//! | `manager` | process 1: jobs in order, the life of services, sockets, paths and timers |
+//! | `exec` | the trampoline that becomes the program of a service |
+//! | `tools` | `systemctl`, `journalctl`, `systemd-notify` |
+//! | [`journal`] | what services printed, readable from outside |
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use juju_sim_machine::{Address, Machine, MachineSpec};
+//!
+//! // Inside a realm (see `realm::launch`), as root, in a binary that calls `multicall` first.
+//! let address = Address { ip: "10.1.0.2".parse()?, prefix: 24 };
+//! let spec = MachineSpec::new("/var/tmp/model/machine-0".as_ref(), "machine-0", address)?;
+//! let machine = Machine::start(spec)?;
+//! let status = machine.command("systemctl").args(["start", "app"]).status()?;
+//! assert!(status.success());
+//! machine.remove(Duration::from_secs(10))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+#![doc = include_str!("honoured-keys.md")]
 
 mod boot;
 mod control;

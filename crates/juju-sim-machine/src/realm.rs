@@ -287,11 +287,8 @@ fn supervise(program: u32, signals: &SigSet) -> i32 {
         if let Some(code) = reap(program) {
             return code;
         }
-        match signals.wait() {
-            Ok(Signal::SIGTERM | Signal::SIGINT) => {
-                let _ = rustix::process::kill_process(program, rustix::process::Signal::TERM);
-            }
-            Ok(_) | Err(_) => {}
+        if let Ok(Signal::SIGTERM | Signal::SIGINT) = signals.wait() {
+            let _ = rustix::process::kill_process(program, rustix::process::Signal::TERM);
         }
     }
 }

@@ -77,23 +77,20 @@ pub(crate) fn enter(spec: &MachineSpec) -> Result<(), RootError> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .meant(|| "make the machine's mounts private".into())?;
-    let first_boot = !spec.directory.join("installed").exists();
-    let mut hidden_later = Vec::new();
-    if first_boot {
-        for path in &spec.hidden {
-            if hide(&places.upper, path).is_err() {
-                hidden_later.push(path);
-            }
-        }
+    let installed = spec.directory.join("installed");
+    let on_disk_already = installed.exists();
+    if !on_disk_already {
+        hide_all(&places.upper, &spec.hidden);
     }
-    mount_overlay(&places)?;
+    let disk = mount_overlay(&places, &spec.hidden)?;
     let root = places.root.as_path();
-    for path in hidden_later {
-        remove(&inside(root, path)).meant(|| format!("hide `{}`", path.display()))?;
-    }
-    if first_boot {
+    if !on_disk_already || disk == Disk::Memory {
+        for path in &spec.hidden {
+            // Nothing is left to do where a whiteout could be made.
+            remove(&inside(root, path)).meant(|| format!("hide `{}`", path.display()))?;
+        }
         install(root)?;
-        fs::write(spec.directory.join("installed"), "").meant(|| "note the installation".into())?;
+        fs::write(installed, "").meant(|| "note the installation".into())?;
     }
     identify(root, spec)?;
     mount_kernel_filesystems(root)?;
@@ -103,6 +100,21 @@ pub(crate) fn enter(spec: &MachineSpec) -> Result<(), RootError> {
     }
     conceal(root, &spec.directory)?;
     pivot(root)
+}
+
+/// Where a machine's changes are kept.
+#[derive(PartialEq, Eq)]
+enum Disk {
+    Host,
+    /// Gone when the machine stops.
+    Memory,
+}
+
+fn hide_all(upper: &Path, paths: &[PathBuf]) {
+    for path in paths {
+        // Where making the node is refused, the path is removed from the overlay later, file by file.
+        let _ = hide(upper, path);
+    }
 }
 
 /// A whiteout in the upper directory: the overlay then has no such path, and the machine may make its own.
@@ -145,7 +157,7 @@ fn hide(upper: &Path, path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn mount_overlay(places: &Places) -> Result<(), RootError> {
+fn mount_overlay(places: &Places, hidden: &[PathBuf]) -> Result<Disk, RootError> {
     let overlay = |extra: &str| {
         let options = format!(
             "lowerdir=/,upperdir={},workdir={}{extra}",
@@ -173,7 +185,7 @@ fn mount_overlay(places: &Places) -> Result<(), RootError> {
     };
     // Renaming directories of the lower layer must work as on any disk; old kernels lack the option.
     if overlay(",redirect_dir=on").or_else(|_| overlay("")).is_ok() {
-        return Ok(());
+        return Ok(Disk::Host);
     }
     // The host's own root may be an overlay, which cannot hold another one's upper directory; memory can.
     let Some(disk) = places.upper.parent() else {
@@ -188,7 +200,9 @@ fn mount_overlay(places: &Places) -> Result<(), RootError> {
     )
     .meant(|| format!("mount memory at `{}`", disk.display()))?;
     places.create()?;
-    overlay("").meant(|| format!("mount an overlay of `/` at `{}`", places.root.display()))
+    hide_all(&places.upper, hidden);
+    overlay("").meant(|| format!("mount an overlay of `/` at `{}`", places.root.display()))?;
+    Ok(Disk::Memory)
 }
 
 /// Joins an absolute path of the machine to where its root is now.

@@ -106,7 +106,7 @@ fn nothing() -> io::Result<&'static str> {
     if !Path::new(PATH).exists() {
         fs::write(PATH, "")?;
     }
-    fs::set_permissions(PATH, fs::Permissions::from_mode(0))?;
+    fs::set_permissions(PATH, fs::Permissions::from_mode(0o000))?;
     Ok(PATH)
 }
 

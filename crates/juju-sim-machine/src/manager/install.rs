@@ -139,48 +139,23 @@ impl Manager {
     fn disable(&self, name: &str, home: &Path, reply: &mut Reply) -> io::Result<()> {
         let also = match self.install_of(name) {
             Ok(found) => found.map(|(_, install)| install.also).unwrap_or_default(),
-            Err(error) if self.links(name, home).is_empty() => return Err(error),
+            Err(error) if links(name, home).is_empty() => return Err(error),
             Err(_) => Vec::new(),
         };
-        for link in self.links(name, home) {
+        for link in links(name, home) {
             fs::remove_file(&link)?;
-            reply
-                .err
-                .push_str(&format!("Removed \"{}\".\n", link.display()));
+            reply.note(&format!("Removed \"{}\".\n", link.display()));
             if let Some(parent) = link.parent().filter(|parent| *parent != home) {
                 let _ = fs::remove_dir(parent);
             }
         }
         for other in also {
-            for link in self.links(&other, home) {
+            for link in links(&other, home) {
                 fs::remove_file(&link)?;
-                reply
-                    .err
-                    .push_str(&format!("Removed \"{}\".\n", link.display()));
+                reply.note(&format!("Removed \"{}\".\n", link.display()));
             }
         }
         Ok(())
-    }
-
-    /// The links of a unit in one directory: below `*.wants`, `*.requires`, and aliases.
-    fn links(&self, name: &str, home: &Path) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for entry in entries(home) {
-            let path = home.join(&entry);
-            if entry.ends_with(".wants") || entry.ends_with(".requires") {
-                let link = path.join(name);
-                if link.is_symlink() {
-                    found.push(link);
-                }
-            } else if entry != name
-                && path.is_symlink()
-                && fs::read_link(&path)
-                    .is_ok_and(|target| target.file_name() == Some(name.as_ref()))
-            {
-                found.push(path);
-            }
-        }
-        found
     }
 
     /// `UnitFileState`, and the exit code of `is-enabled`.
@@ -195,7 +170,7 @@ impl Manager {
             Load::Loaded { config, .. } => Some(&config.install),
         };
         for (home, state) in [(ADMIN, "enabled"), (RUNTIME, "enabled-runtime")] {
-            if !self.links(name, Path::new(home)).is_empty() {
+            if !links(name, Path::new(home)).is_empty() {
                 return (state, 0);
             }
         }
@@ -219,6 +194,29 @@ impl Manager {
             Some(_) => ("static", 0),
         }
     }
+}
+
+/// The links of a unit in one directory: below `*.wants`, `*.requires`, and aliases.
+fn links(name: &str, home: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in entries(home) {
+        let path = home.join(&entry);
+        if path
+            .extension()
+            .is_some_and(|kind| kind == "wants" || kind == "requires")
+        {
+            let link = path.join(name);
+            if link.is_symlink() {
+                found.push(link);
+            }
+        } else if entry != name
+            && path.is_symlink()
+            && fs::read_link(&path).is_ok_and(|target| target.file_name() == Some(name.as_ref()))
+        {
+            found.push(path);
+        }
+    }
+    found
 }
 
 fn format_link(link: &Path, target: &Path) -> String {
@@ -251,9 +249,7 @@ fn unmask(name: &str, home: &Path, reply: &mut Reply) -> io::Result<()> {
     let path = home.join(name);
     if fs::read_link(&path).is_ok_and(|target| target == Path::new("/dev/null")) {
         fs::remove_file(&path)?;
-        reply
-            .err
-            .push_str(&format!("Removed \"{}\".\n", path.display()));
+        reply.note(&format!("Removed \"{}\".\n", path.display()));
     }
     Ok(())
 }

@@ -1,5 +1,10 @@
 //! Jobs: what was asked of units and is not done yet, in the order that their relations demand.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function is about a few of the many phases; naming the others would hide those"
+)]
+
 use super::requests::Ticket;
 use super::unit::{Active, Load, Outcome, Phase};
 use super::{Manager, SPECIAL_TARGETS};
@@ -129,10 +134,11 @@ impl Manager {
             }
         }
         for wanted in &relations.wants {
-            if let Err(refused) = self.enqueue_start(wanted, seen) {
-                if refused.code != 5 {
-                    self.log(name, &format!("{name} wants {wanted}: {}", refused.text));
-                }
+            // What is not there is not missed; so it is in systemd.
+            if let Err(refused) = self.enqueue_start(wanted, seen)
+                && refused.code != 5
+            {
+                self.log(name, &format!("{name} wants {wanted}: {}", refused.text));
             }
         }
         let opponents: Vec<String> = relations
@@ -511,7 +517,8 @@ impl Manager {
             .get(name)
             .map_or(Outcome::Success, |unit| unit.outcome);
         match (job.kind, active) {
-            (JobKind::Start, Active::Active | Active::Reloading) => {
+            (JobKind::Start, Active::Active | Active::Reloading)
+            | (JobKind::Stop, Active::Inactive | Active::Failed) => {
                 self.finish_job(name, JobResult::Done);
             }
             (JobKind::Start, Active::Failed) if job.running => {
@@ -527,9 +534,6 @@ impl Manager {
                         JobResult::Failed
                     },
                 );
-            }
-            (JobKind::Stop, Active::Inactive | Active::Failed) => {
-                self.finish_job(name, JobResult::Done);
             }
             (JobKind::Restart, Active::Inactive | Active::Failed) => self.turn_into_start(name),
             (JobKind::Reload, Active::Active) if job.running => {

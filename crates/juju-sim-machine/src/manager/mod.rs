@@ -360,12 +360,9 @@ impl Manager {
 
     fn read_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
-            match i32::try_from(info.ssi_signo)
-                .ok()
-                .and_then(|number| Signal::try_from(number).ok())
-            {
-                Some(Signal::SIGTERM | Signal::SIGINT) => self.begin_shutdown(),
-                _ => {}
+            let number = i32::try_from(info.ssi_signo).unwrap_or_default();
+            if let Ok(Signal::SIGTERM | Signal::SIGINT) = Signal::try_from(number) {
+                self.begin_shutdown();
             }
         }
         // A notification may have been sent just before its sender ended.

@@ -1,4 +1,4 @@
-//! Notifications of services. Contract: sd_notify(3).
+//! Notifications of services. Contract: `sd_notify(3)`.
 
 use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
@@ -62,7 +62,7 @@ impl Manager {
                 continue;
             };
             let message = String::from_utf8_lossy(text.get(..received.bytes).unwrap_or_default());
-            self.notified(sender, &message.into_owned());
+            self.notified(sender, &message);
         }
     }
 

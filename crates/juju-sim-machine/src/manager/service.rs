@@ -1,5 +1,10 @@
 //! The life of a service, phase by phase. Contract: systemd.service(5).
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function is about a few of the many phases; naming the others would hide those"
+)]
+
 use std::time::{Duration, Instant};
 
 use super::jobs::JobResult;
@@ -365,8 +370,9 @@ impl Manager {
         let members = || !process::members(&unit.invocation, &unit.sessions).is_empty();
         let waits = match (unit.phase, service.kill_mode) {
             (Phase::StopSigterm | Phase::StopSigkill, KillMode::None) => false,
-            (_, KillMode::ControlGroup) => own || members(),
-            (Phase::FinalSigkill, KillMode::Mixed) => own || members(),
+            (_, KillMode::ControlGroup) | (Phase::FinalSigkill, KillMode::Mixed) => {
+                own || members()
+            }
             (_, KillMode::Mixed | KillMode::Process | KillMode::None) => own,
         };
         if waits {

@@ -48,7 +48,7 @@ pub(super) fn exit_status_words(exit: Exit) -> String {
 impl Manager {
     pub(super) fn answer(&mut self, request: &Request, reply: &mut Reply) {
         match request.verb.as_str() {
-            "is-active" => self.is_state(request, reply, 3, |active| active.is_up()),
+            "is-active" => self.is_state(request, reply, 3, Active::is_up),
             "is-failed" => self.is_state(request, reply, 1, |active| active == Active::Failed),
             "is-enabled" => {
                 let mut any = false;
@@ -160,7 +160,6 @@ impl Manager {
                 .map(|config| pick(&config.relations).join(" "))
                 .unwrap_or_default()
         };
-        let moments = unit.moments;
         let mut all = vec![
             ("Id", name.to_owned()),
             ("Names", name.to_owned()),
@@ -206,36 +205,7 @@ impl Manager {
                 .collect();
             all.push(("DropInPaths", paths.join(" ")));
         }
-        for (plain, monotonic, moment) in [
-            (
-                "StateChangeTimestamp",
-                "StateChangeTimestampMonotonic",
-                moments.change,
-            ),
-            (
-                "InactiveExitTimestamp",
-                "InactiveExitTimestampMonotonic",
-                moments.inactive_exit,
-            ),
-            (
-                "ActiveEnterTimestamp",
-                "ActiveEnterTimestampMonotonic",
-                moments.active_enter,
-            ),
-            (
-                "ActiveExitTimestamp",
-                "ActiveExitTimestampMonotonic",
-                moments.active_exit,
-            ),
-            (
-                "InactiveEnterTimestamp",
-                "InactiveEnterTimestampMonotonic",
-                moments.inactive_enter,
-            ),
-        ] {
-            all.push((plain, timestamp(moment)));
-            all.push((monotonic, moment.monotonic_us.to_string()));
-        }
+        add_moments(&mut all, unit);
         if let Some(service) = config.and_then(|config| config.service()) {
             add_service(&mut all, unit, service);
         }
@@ -276,9 +246,7 @@ impl Manager {
             let active = unit.active();
             match &unit.load {
                 Load::Absent if active.is_down() => {
-                    reply
-                        .err
-                        .push_str(&format!("Unit {given} could not be found.\n"));
+                    reply.note(&format!("Unit {given} could not be found.\n"));
                     code = 4;
                     continue;
                 }
@@ -515,6 +483,40 @@ fn microseconds(span: Duration) -> String {
         "infinity".into()
     } else {
         format!("{}us", span.as_micros())
+    }
+}
+
+fn add_moments(all: &mut Vec<(&'static str, String)>, unit: &Unit) {
+    let moments = unit.moments;
+    for (plain, monotonic, moment) in [
+        (
+            "StateChangeTimestamp",
+            "StateChangeTimestampMonotonic",
+            moments.change,
+        ),
+        (
+            "InactiveExitTimestamp",
+            "InactiveExitTimestampMonotonic",
+            moments.inactive_exit,
+        ),
+        (
+            "ActiveEnterTimestamp",
+            "ActiveEnterTimestampMonotonic",
+            moments.active_enter,
+        ),
+        (
+            "ActiveExitTimestamp",
+            "ActiveExitTimestampMonotonic",
+            moments.active_exit,
+        ),
+        (
+            "InactiveEnterTimestamp",
+            "InactiveEnterTimestampMonotonic",
+            moments.inactive_enter,
+        ),
+    ] {
+        all.push((plain, timestamp(moment)));
+        all.push((monotonic, moment.monotonic_us.to_string()));
     }
 }
 

@@ -195,9 +195,8 @@ impl Manager {
             Some((socket, name, pid)) => {
                 let failed = match rustix::io::read(socket, &mut word) {
                     Ok(0) => false,
-                    Ok(_) => true,
                     Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
-                    Err(_) => true,
+                    Ok(_) | Err(_) => true,
                 };
                 let found = (name.clone(), *pid);
                 self.launching.remove(index);

@@ -193,7 +193,7 @@ impl Manager {
                 }
                 Kind::Socket(_) => self.set_phase(&name, Phase::Waiting),
                 Kind::Path(path) if unit.phase == Phase::Triggered => {
-                    self.wait_for_path(&name, &path)
+                    self.wait_for_path(&name, &path);
                 }
                 Kind::Timer(timer) => self.arm_timer(&name, &timer, false),
                 Kind::Path(_) | Kind::Service(_) | Kind::Target => {}

@@ -10,6 +10,7 @@ use crate::units::{Found, Kind, UnitConfig};
 
 /// Where a unit is in its life, as `ActiveState` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the words are those of systemd")]
 pub(crate) enum Active {
     Inactive,
     Activating,
@@ -235,6 +236,7 @@ impl From<Found> for Load {
 }
 
 /// A unit and what became of it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct Unit {
     pub(crate) load: Load,

@@ -155,7 +155,7 @@ fn parse(arguments: &[String]) -> Result<Option<Options>, String> {
                     let format = value()?;
                     match format.as_str() {
                         "short" | "short-iso" | "short-precise" | "cat" | "json" => {
-                            options.format = format
+                            options.format = format;
                         }
                         other => {
                             return Err(format!("the stand-in does not know the output '{other}'"));

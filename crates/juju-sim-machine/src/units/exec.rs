@@ -150,6 +150,10 @@ pub(crate) enum Preserve {
 }
 
 /// Everything that shapes a process before its program runs.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a yes-or-no key of its own"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ExecConfig {
     pub(crate) user: Option<String>,
@@ -526,6 +530,7 @@ fn capabilities(text: &str) -> Result<(bool, Vec<u8>), Problem> {
 mod tests {
     use super::{CommandLine, ExecConfig, LAST_CAPABILITY};
 
+    #[expect(clippy::unnecessary_wraps, reason = "the type is that of an expansion")]
     fn verbatim(text: &str) -> Result<String, super::Problem> {
         Ok(text.to_owned())
     }

@@ -142,7 +142,11 @@ impl Loader {
                 let directory = directory.join(format!("{owner}.d"));
                 for file in entries(&directory) {
                     let is_new = !found.iter().any(|(name, _)| *name == file);
-                    if file.ends_with(".conf") && is_new {
+                    if Path::new(&file)
+                        .extension()
+                        .is_some_and(|kind| kind == "conf")
+                        && is_new
+                    {
                         found.push((file.clone(), directory.join(file)));
                     }
                 }

@@ -15,6 +15,10 @@ pub(crate) enum SocketFile {
     Internet(std::net::SocketAddr),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a yes-or-no key of its own"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SocketConfig {
     /// What to listen on, and whether the sockets are datagram sockets.

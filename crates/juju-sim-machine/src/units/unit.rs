@@ -259,3 +259,55 @@ impl Install {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::UnitConfig;
+    use crate::units::Problem;
+    use crate::units::syntax::Setting;
+
+    /// The keys of a section in the published list: words in backquotes that start with a capital letter.
+    fn listed(section: &str) -> Vec<String> {
+        let text = include_str!("../honoured-keys.md");
+        let mut keys = Vec::new();
+        for item in text.split("\n* ").skip(1) {
+            let item = item.split("\n\n").next().unwrap_or_default();
+            if item.starts_with(&format!("`[{section}]`")) {
+                let words = item.split('`').skip(1).step_by(2).skip(1);
+                keys.extend(
+                    words
+                        .filter(|word| word.starts_with(char::is_uppercase))
+                        .map(String::from),
+                );
+            }
+        }
+        keys
+    }
+
+    #[test]
+    fn every_published_key_is_known() {
+        for (name, section, least) in [
+            ("a.service", "Unit", 30),
+            ("a.service", "Install", 5),
+            ("a.service", "Service", 90),
+            ("a.socket", "Socket", 15),
+            ("a.path", "Path", 9),
+            ("a.timer", "Timer", 10),
+        ] {
+            let keys = listed(section);
+            assert!(keys.len() >= least, "{section} has {}", keys.len());
+            for key in keys {
+                let setting = Setting {
+                    file: "f".into(),
+                    line: 1,
+                    section: section.into(),
+                    key: key.clone(),
+                    value: "?".into(),
+                };
+                let built = UnitConfig::build(name, "f", &[setting]);
+                let known = !matches!(&built, Err(error) if error.problem == Problem::NotHonoured);
+                assert!(known, "{section}.{key}");
+            }
+        }
+    }
+}
