@@ -10,8 +10,9 @@
 //! **Assumptions.** The caller is root and inside a realm: a bridge of the name [`crate::realm::BRIDGE`] exists, and whoever
 //! is the realm's init reaps orphans.
 //!
-//! **Caveats.** Dropping a `Machine` does nothing: a machine runs until it is stopped or its realm ends. Where the upper
-//! directory of an overlay cannot be on the host's disk it is in memory, and does not outlive a stop.
+//! **Caveats.** Dropping a `Machine` does nothing: a machine runs until it is stopped or its realm ends. Where the host's disk
+//! cannot hold the upper directory of an overlay (it is one itself, as in most containers) the machine's disk is in memory: it
+//! outlives a stop, but not the realm.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -236,6 +237,7 @@ impl Machine {
     /// As [`Self::stop`], or when a file cannot be removed.
     pub fn remove(self, grace: Duration) -> Result<(), MachineError> {
         self.stop(grace)?;
+        Places::of(&self.spec.directory).unmount();
         let path = self.spec.directory;
         match fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -41,6 +41,21 @@ impl<T, E: Into<io::Error>> Intended<T> for Result<T, E> {
     }
 }
 
+/// Numbers of statfs(2).
+const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
+const MEMORY: rustix::fs::FsWord = 0x0102_1994;
+
+fn memory_disk(disk: &Path) -> Result<(), RootError> {
+    rustix::mount::mount(
+        "tmpfs",
+        disk,
+        "tmpfs",
+        MountFlags::empty(),
+        Some(c"mode=0755"),
+    )
+    .meant(|| format!("mount memory at `{}`", disk.display()))
+}
+
 /// The directories of a machine on the host.
 pub(crate) struct Places {
     pub(crate) upper: PathBuf,
@@ -59,7 +74,34 @@ impl Places {
         }
     }
 
+    /// Makes the directories. Where they are on an overlay, which cannot hold the upper directory of another, the disk is
+    /// put into memory, in the caller's mount namespace: it then outlives a stop of the machine, and ends with the realm.
     pub(crate) fn create(&self) -> Result<(), RootError> {
+        let Some(disk) = self.upper.parent() else {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput))
+                .meant(|| "find the disk".into());
+        };
+        fs::create_dir_all(disk).meant(|| format!("create `{}`", disk.display()))?;
+        let filesystem =
+            rustix::fs::statfs(disk).meant(|| format!("examine `{}`", disk.display()))?;
+        if filesystem.f_type == OVERLAY {
+            memory_disk(disk)?;
+        }
+        self.create_directories()
+    }
+
+    /// Undoes what [`Self::create`] mounted.
+    pub(crate) fn unmount(&self) {
+        let disk = self.upper.parent().filter(|disk| {
+            rustix::fs::statfs(*disk).is_ok_and(|filesystem| filesystem.f_type == MEMORY)
+        });
+        if let Some(disk) = disk {
+            // Fails when the whole directory is in memory, and is then not ours to unmount.
+            let _ = rustix::mount::unmount(disk, UnmountFlags::DETACH);
+        }
+    }
+
+    fn create_directories(&self) -> Result<(), RootError> {
         for place in [&self.upper, &self.work, &self.root, &self.state] {
             fs::create_dir_all(place).meant(|| format!("create `{}`", place.display()))?;
         }
@@ -77,7 +119,7 @@ pub(crate) fn enter(spec: &MachineSpec) -> Result<(), RootError> {
         MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
     )
     .meant(|| "make the machine's mounts private".into())?;
-    let installed = spec.directory.join("installed");
+    let installed = spec.directory.join("disk/installed");
     let on_disk_already = installed.exists();
     if !on_disk_already {
         hide_all(&places.upper, &spec.hidden);
@@ -191,15 +233,8 @@ fn mount_overlay(places: &Places, hidden: &[PathBuf]) -> Result<Disk, RootError>
     let Some(disk) = places.upper.parent() else {
         return Err(io::Error::from(io::ErrorKind::InvalidInput)).meant(|| "find the disk".into());
     };
-    rustix::mount::mount(
-        "tmpfs",
-        disk,
-        "tmpfs",
-        MountFlags::empty(),
-        Some(c"mode=0755"),
-    )
-    .meant(|| format!("mount memory at `{}`", disk.display()))?;
-    places.create()?;
+    memory_disk(disk)?;
+    places.create_directories()?;
     hide_all(&places.upper, hidden);
     overlay("").meant(|| format!("mount an overlay of `/` at `{}`", places.root.display()))?;
     Ok(Disk::Memory)
