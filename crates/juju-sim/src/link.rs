@@ -43,11 +43,20 @@ fn short(directory: &Path, name: &str) -> io::Result<(File, PathBuf)> {
 /// Binds a socket in a directory, however long its path is. An old socket is replaced.
 pub(crate) fn bind(directory: &Path, name: &str) -> io::Result<UnixListener> {
     let (_handle, path) = short(directory, name)?;
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    unlink(&path)?;
     UnixListener::bind(path)
+}
+
+/// Takes away what an earlier daemon bound.
+pub(crate) fn remove(model: &Path) -> io::Result<()> {
+    unlink(&model.join(SOCKET))
+}
+
+fn unlink(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Binds the daemon's socket.

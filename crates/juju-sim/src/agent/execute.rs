@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 
 use super::context::Context;
 use super::host::Host;
+use super::place;
 use super::process::{self, Call, Ended, Files, Observer, Reply, Stream};
 use crate::daemon::state::Fault;
 use crate::daemon::world::World;
@@ -176,6 +177,15 @@ impl Observer for Running<'_> {
             let right_tool = tool.as_ref().is_none_or(|tool| *tool == call.tool);
             if right_tool && self.calls.iter().filter(counts).count() as u64 == *n {
                 return Reply::Kill;
+            }
+        }
+        if call.tool == "resource-get" {
+            let names = call.arguments.iter().filter(|word| !word.starts_with('-'));
+            for name in names {
+                if let Err(error) = place::download(self.world, self.unit, name) {
+                    self.world
+                        .log(self.unit, "ERROR", "juju.sim", &format!("{error:#}"));
+                }
             }
         }
         let mut state = self.world.state();

@@ -113,6 +113,41 @@ pub(super) fn provide(world: &World, unit: &str, id: &str) -> Result<()> {
     std::fs::create_dir_all(seen).with_context(|| format!("cannot provide storage `{location}`"))
 }
 
+/// Puts the newest file of a resource where `resource-get` says it is. A file that is there already
+/// is not copied again.
+pub(super) fn download(world: &World, unit: &str, name: &str) -> Result<()> {
+    let state = world.state();
+    let application = state.model.applications.get(application_of(unit));
+    let resource = application
+        .and_then(|application| application.resources.get(name))
+        .cloned();
+    let number = state.model.units.get(unit).map(|row| row.machine.clone());
+    drop(state);
+    let Some((resource, number)) = resource.zip(number) else {
+        return Ok(());
+    };
+    let Some(source) = resource.source else {
+        return Ok(());
+    };
+    let directory = world
+        .machines
+        .agent(&number, unit)
+        .join("resources")
+        .join(name);
+    let note = directory.join(".revision");
+    let revision = resource.revision.to_string();
+    let target = directory.join(&resource.filename);
+    if target.exists() && std::fs::read_to_string(&note).is_ok_and(|known| known == revision) {
+        return Ok(());
+    }
+    let failed = || format!("cannot download resource `{name}`");
+    std::fs::create_dir_all(&directory).with_context(failed)?;
+    let fresh = directory.join(".download");
+    std::fs::copy(source, &fresh).with_context(failed)?;
+    std::fs::rename(fresh, target).with_context(failed)?;
+    std::fs::write(note, revision).with_context(failed)
+}
+
 /// Ends the machine of a unit that is dead.
 pub(super) fn clear(world: &World, unit: &str) -> Result<()> {
     world.machines.remove(unit)

@@ -54,7 +54,7 @@ fn run(cli: Cli) -> Result<i32> {
         Top::Daemon { name } => daemon::main(&model, name.as_deref().unwrap_or("sim")),
         Top::Network { command } => network(&model, &command),
         Top::AddModel { name } => {
-            if link::alive(&model) {
+            if runs(&model) {
                 bail!("model in `{}` already runs", model.display());
             }
             start(&model, Some(&name))?;
@@ -62,9 +62,9 @@ fn run(cli: Cli) -> Result<i32> {
             Ok(0)
         }
         Top::DestroyModel { keep_files, .. } => destroy(&model, keep_files),
-        Top::Model(Command::Shutdown) if !link::alive(&model) => Ok(0),
+        Top::Model(Command::Shutdown) if !runs(&model) => Ok(0),
         Top::Model(command) => {
-            if !link::alive(&model) {
+            if !runs(&model) {
                 start(&model, None)?;
             }
             let directory = std::env::current_dir().context("cannot tell the current directory")?;
@@ -92,9 +92,11 @@ fn start(model: &Path, name: Option<&str>) -> Result<()> {
     fs::create_dir_all(model).with_context(|| format!("cannot create `{}`", model.display()))?;
     let lock = File::create(model.join("start.lock")).context("cannot create a lock file")?;
     lock.lock().context("cannot lock the model's directory")?;
-    if link::alive(model) {
+    if runs(model) {
         return Ok(());
     }
+    // A daemon that is just being killed must not be taken for the new one.
+    link::remove(model).context("cannot remove an old control socket")?;
     let helper = std::env::current_exe().context("cannot find this program")?;
     let mut command = vec![helper.clone().into_os_string(), "--model-dir".into()];
     command.extend([model.as_os_str().to_owned(), "daemon".into()]);
@@ -130,6 +132,11 @@ fn realm_of(model: &Path) -> Option<u32> {
         .ok()
 }
 
+/// Whether the model's daemon runs and answers.
+fn runs(model: &Path) -> bool {
+    realm_of(model).is_some_and(realm::is_running) && link::alive(model)
+}
+
 /// Runs a program of the host in the model's network.
 fn network(model: &Path, words: &[String]) -> Result<i32> {
     use std::os::unix::process::ExitStatusExt as _;
@@ -148,7 +155,7 @@ fn network(model: &Path, words: &[String]) -> Result<i32> {
 }
 
 fn destroy(model: &Path, keep_files: bool) -> Result<i32> {
-    if link::alive(model) {
+    if runs(model) {
         let request = Request {
             command: Command::Shutdown,
             directory: PathBuf::from("/"),
