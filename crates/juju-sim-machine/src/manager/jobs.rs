@@ -8,7 +8,7 @@
 use super::requests::Ticket;
 use super::unit::{Active, Load, Outcome, Phase};
 use super::{Manager, SPECIAL_TARGETS};
-use crate::units::{Condition, Kind, Relations};
+use crate::units::{Condition, Kind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum JobKind {
@@ -44,44 +44,7 @@ pub(super) struct Refused {
 }
 
 impl Manager {
-    /// The relations of a unit, with both directions of orders and of stop propagation left to the callers.
-    fn relations(&self, name: &str) -> Relations {
-        self.units
-            .get(name)
-            .and_then(|unit| unit.config())
-            .map(|config| config.relations.clone())
-            .unwrap_or_default()
-    }
-
-    /// True when `first` comes before `second`.
-    fn is_ordered(&self, first: &str, second: &str) -> bool {
-        let names = |name: &str, pick: fn(&Relations) -> &Vec<String>, other: &str| {
-            self.units
-                .get(name)
-                .and_then(|unit| unit.config())
-                .is_some_and(|config| pick(&config.relations).iter().any(|known| known == other))
-        };
-        names(second, |relations| &relations.after, first)
-            || names(first, |relations| &relations.before, second)
-    }
-
-    /// Units one of whose relations names this one.
-    fn dependents(&self, name: &str, pick: impl Fn(&Relations) -> Vec<&String>) -> Vec<String> {
-        self.units
-            .iter()
-            .filter(|(other, unit)| {
-                other.as_str() != name
-                    && unit.config().is_some_and(|config| {
-                        pick(&config.relations)
-                            .into_iter()
-                            .any(|known| known == name)
-                    })
-            })
-            .map(|(other, _)| other.clone())
-            .collect()
-    }
-
-    fn loadable(&mut self, name: &str) -> Result<(), Refused> {
+    pub(super) fn loadable(&mut self, name: &str) -> Result<(), Refused> {
         if SPECIAL_TARGETS.contains(&name) {
             return Ok(());
         }
@@ -287,34 +250,7 @@ impl Manager {
         }
     }
 
-    fn is_settled(&self, name: &str) -> bool {
-        self.units
-            .get(name)
-            .is_none_or(|unit| unit.active() != Active::Deactivating)
-    }
-
-    fn may_run(&self, name: &str, kind: JobKind) -> bool {
-        let goes_up = |kind: JobKind| kind == JobKind::Start || kind == JobKind::Reload;
-        if goes_up(kind) && !self.is_settled(name) {
-            return false;
-        }
-        self.jobs
-            .iter()
-            .filter(|(other, _)| other.as_str() != name)
-            .all(|(other, job)| {
-                let before = self.is_ordered(other, name);
-                let after = self.is_ordered(name, other);
-                match (goes_up(kind), goes_up(job.kind)) {
-                    (true, true) => !before,
-                    // Of two where one goes down, that one is first, whatever the order between them.
-                    (true, false) => !(before || after),
-                    (false, true) => true,
-                    (false, false) => !after,
-                }
-            })
-    }
-
-    fn run_job(&mut self, name: &str, kind: JobKind) {
+    pub(super) fn run_job(&mut self, name: &str, kind: JobKind) {
         if let Some(job) = self.jobs.get_mut(name) {
             job.running = true;
         }
@@ -336,14 +272,14 @@ impl Manager {
         }
     }
 
-    fn turn_into_start(&mut self, name: &str) {
+    pub(super) fn turn_into_start(&mut self, name: &str) {
         if let Some(job) = self.jobs.get_mut(name) {
             job.kind = JobKind::Start;
             job.running = false;
         }
     }
 
-    fn run_start(&mut self, name: &str) {
+    pub(super) fn run_start(&mut self, name: &str) {
         let Some(unit) = self.units.get_mut(name) else {
             return;
         };
@@ -433,7 +369,7 @@ impl Manager {
     }
 
     /// A oneshot that has succeeded is inactive again, and satisfies who requires it.
-    fn was_oneshot(&self, name: &str) -> bool {
+    pub(super) fn was_oneshot(&self, name: &str) -> bool {
         self.units.get(name).is_some_and(|unit| {
             unit.phase == Phase::Dead
                 && unit.outcome == Outcome::Success
@@ -448,7 +384,7 @@ impl Manager {
         })
     }
 
-    fn run_stop(&mut self, name: &str) {
+    pub(super) fn run_stop(&mut self, name: &str) {
         let Some(unit) = self.units.get_mut(name) else {
             return;
         };
@@ -467,158 +403,11 @@ impl Manager {
         }
     }
 
-    fn run_reload(&mut self, name: &str) {
+    pub(super) fn run_reload(&mut self, name: &str) {
         match self.units.get(name).map(|unit| unit.phase) {
             Some(Phase::Running | Phase::Exited) => self.reload_service(name),
             Some(phase) if phase.active() == Active::Reloading => {}
             Some(_) | None => self.finish_job(name, JobResult::Failed),
         }
-    }
-
-    /// Moves a unit to a phase; settles its job; tells those who depend on it.
-    pub(super) fn set_phase(&mut self, name: &str, phase: Phase) {
-        let Some(unit) = self.units.get_mut(name) else {
-            return;
-        };
-        let old = unit.active();
-        unit.phase = phase;
-        unit.commands_done = 0;
-        let new = phase.active();
-        if old == new {
-            return;
-        }
-        let now = super::unit::Moment::now();
-        let moments = &mut unit.moments;
-        moments.change = now;
-        if old.is_down() && !new.is_down() {
-            moments.inactive_exit = now;
-            unit.left_down_at = Some(std::time::Instant::now());
-        }
-        if !old.is_down() && new.is_down() {
-            moments.inactive_enter = now;
-            unit.down_at = Some(std::time::Instant::now());
-        }
-        if !old.is_up() && new.is_up() {
-            moments.active_enter = now;
-        }
-        if old.is_up() && !new.is_up() {
-            moments.active_exit = now;
-        }
-        self.settle_job(name, new);
-        self.active_changed(name, old, new);
-    }
-
-    fn settle_job(&mut self, name: &str, active: Active) {
-        let Some(job) = self.jobs.get(name) else {
-            return;
-        };
-        let outcome = self
-            .units
-            .get(name)
-            .map_or(Outcome::Success, |unit| unit.outcome);
-        match (job.kind, active) {
-            (JobKind::Start, Active::Active | Active::Reloading)
-            | (JobKind::Stop, Active::Inactive | Active::Failed) => {
-                self.finish_job(name, JobResult::Done);
-            }
-            (JobKind::Start, Active::Failed) if job.running => {
-                self.finish_job(name, JobResult::Failed);
-            }
-            (JobKind::Start, Active::Inactive) if job.running => {
-                let good = matches!(outcome, Outcome::Success | Outcome::ExecCondition);
-                self.finish_job(
-                    name,
-                    if good {
-                        JobResult::Done
-                    } else {
-                        JobResult::Failed
-                    },
-                );
-            }
-            (JobKind::Restart, Active::Inactive | Active::Failed) => self.turn_into_start(name),
-            (JobKind::Reload, Active::Active) if job.running => {
-                let failed = self.units.get(name).is_some_and(|unit| unit.reload_failed);
-                self.finish_job(
-                    name,
-                    if failed {
-                        JobResult::Failed
-                    } else {
-                        JobResult::Done
-                    },
-                );
-            }
-            (JobKind::Reload, Active::Inactive | Active::Failed) => {
-                self.finish_job(name, JobResult::Failed);
-            }
-            _ => {}
-        }
-    }
-
-    pub(super) fn finish_job(&mut self, name: &str, result: JobResult) {
-        let Some(job) = self.jobs.remove(name) else {
-            return;
-        };
-        let failed = matches!(result, JobResult::Failed | JobResult::Dependency);
-        self.clients.job_done(
-            &Ticket {
-                unit: name.to_owned(),
-                job: job.id,
-            },
-            job.kind,
-            result,
-        );
-        if job.kind == JobKind::Start && failed {
-            // Whoever requires it and waits for it cannot start either.
-            for dependent in self.dependents(name, |relations| {
-                relations
-                    .requires
-                    .iter()
-                    .chain(&relations.binds_to)
-                    .collect()
-            }) {
-                let waits = self
-                    .jobs
-                    .get(&dependent)
-                    .is_some_and(|job| job.kind == JobKind::Start && !job.running);
-                if waits && self.is_ordered(name, &dependent) {
-                    self.log(&dependent, &format!("Dependency failed for {dependent}."));
-                    self.finish_job(&dependent, JobResult::Dependency);
-                }
-            }
-        }
-    }
-
-    /// What a change of one unit means for others.
-    fn active_changed(&mut self, name: &str, old: Active, new: Active) {
-        if new.is_down() && !old.is_down() {
-            for bound in self.dependents(name, |relations| relations.binds_to.iter().collect()) {
-                let up = self
-                    .units
-                    .get(&bound)
-                    .is_some_and(|unit| unit.active().is_up());
-                if up && !self.jobs.contains_key(&bound) {
-                    self.log(
-                        &bound,
-                        &format!("{bound} is bound to {name}, which is gone. Stopping."),
-                    );
-                    self.enqueue_stop(&bound);
-                }
-            }
-            let restarts = self.units.get(name).is_some_and(|unit| unit.will_restart);
-            let relations = self.relations(name);
-            let next = match new {
-                Active::Failed if !restarts => relations.on_failure,
-                Active::Inactive if old.is_up() || old == Active::Deactivating => {
-                    relations.on_success
-                }
-                _ => Vec::new(),
-            };
-            for other in next {
-                if let Err(refused) = self.enqueue_start(&other, &mut Vec::new()) {
-                    self.log(name, &format!("{name} triggers {other}: {}", refused.text));
-                }
-            }
-        }
-        self.triggered_changed(name, new);
     }
 }

@@ -3,16 +3,25 @@
 //! One thread, one loop: it waits for a signal, a request, a notification, a connection, a change of a watched file or the next
 //! deadline, and moves units from phase to phase. Nothing in it blocks on a service.
 
+mod ending;
+mod environment;
+mod exits;
 mod install;
 mod jobs;
 mod launch;
+mod lists;
 mod notify;
+mod order;
 mod output;
+mod paths;
 mod process;
 mod requests;
 mod service;
+mod settle;
 mod show;
+mod sockets;
 mod spawn;
+mod timers;
 mod triggers;
 mod unit;
 

@@ -224,7 +224,7 @@ fn describe(
             code: 233,
             reason: format!("cannot make the service's directories: {error}"),
         })?;
-        let environment = launch::environment(&service.exec, &account, given)?;
+        let environment = super::environment::environment(&service.exec, &account, given)?;
         launch::describe(&service.exec, line, &account, environment, invocation).map_err(|error| {
             Refusal {
                 code: 226,

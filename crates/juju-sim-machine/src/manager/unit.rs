@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::triggers::Watches;
+use super::paths::Watches;
 use crate::units::{Found, Kind, UnitConfig};
 
 /// Where a unit is in its life, as `ActiveState` says it.
