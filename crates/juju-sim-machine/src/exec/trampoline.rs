@@ -138,16 +138,35 @@ fn apply_resources(launch: &Launch) -> Result<(), Failure> {
         let Some(resource) = resource(name) else {
             continue;
         };
-        rustix::process::setrlimit(
-            resource,
-            Rlimit {
-                current: *soft,
-                maximum: *hard,
-            },
-        )
-        .or_exit(205, &format!("set the limit of {name}"))?;
+        let wanted = Rlimit {
+            current: *soft,
+            maximum: *hard,
+        };
+        let mut set = rustix::process::setrlimit(resource, wanted.clone());
+        if set == Err(rustix::io::Errno::PERM) {
+            // A host without CAP_SYS_RESOURCE, such as a container, may not raise a hard limit.
+            // The unit gets as much as this host can give, and its journal says so.
+            eprintln!(
+                "the limit of {name} stays below what the unit asks for: this host may not raise it"
+            );
+            set = rustix::process::setrlimit(resource, capped(&wanted, resource));
+        }
+        set.or_exit(205, &format!("set the limit of {name}"))?;
     }
     Ok(())
+}
+
+fn capped(wanted: &Rlimit, resource: Resource) -> Rlimit {
+    let most = rustix::process::getrlimit(resource).maximum;
+    // `None` is "unlimited", hence more than any number.
+    let least = |limit: Option<u64>| match (limit, most) {
+        (Some(limit), Some(most)) => Some(limit.min(most)),
+        (limit, most) => limit.or(most),
+    };
+    Rlimit {
+        current: least(wanted.current),
+        maximum: least(wanted.maximum),
+    }
 }
 
 fn resource(name: &str) -> Option<Resource> {
