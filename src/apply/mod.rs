@@ -9,7 +9,7 @@ mod service;
 pub mod wake;
 mod worker;
 
-use connect_core::observation::{Failure, Observation};
+use connect_core::observation::{Failure, Fetched, Observation};
 use connect_core::plan::{OnFailure, State, Status, Step};
 use hook_tools::ToolError;
 
@@ -102,7 +102,11 @@ pub fn apply(
         if !fetches.is_empty() {
             rest = rest.split_at(fetches.len()).1;
             for (client, fetched) in plugins::fetch(&fetches, world) {
-                lines.push(format!("plugin of client {client}: {fetched:?}"));
+                lines.push(match &fetched {
+                    Fetched::Stored { digest } => format!("plugin of client {client}: {digest}"),
+                    Fetched::Empty => format!("plugin of client {client}: none in its archive"),
+                    Fetched::Failed { reason } => format!("plugin of client {client}: {reason}"),
+                });
                 seen.fetched.insert(client, fetched);
             }
             continue;

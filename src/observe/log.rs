@@ -8,8 +8,8 @@ use crate::host::fs::{self, FsError};
 
 /// The end of the log that is looked at, in bytes.
 const TAIL: u64 = 128 << 10;
-/// What a worker says first of all.
-const BEGINNING: &str = "worker initializing";
+/// What a worker says first of all, and last of all.
+const BOUNDARIES: [&str; 2] = ["worker initializing", "Kafka Connect stopped"];
 
 /// Why the worker does not come up: the last line that carries a cause, of this start or, when
 /// systemd had to start it again, of any.
@@ -29,9 +29,10 @@ pub fn cause(path: &Path, fact: &ServiceFact) -> Result<Option<String>, FsError>
 }
 
 fn find(tail: &str, again: bool) -> Option<String> {
-    let current = match tail.rfind(BEGINNING) {
+    let boundary = BOUNDARIES.iter().filter_map(|text| tail.rfind(text)).max();
+    let current = match boundary {
         Some(start) if !again => tail.split_at(start).1,
-        _ => tail,
+        Some(_) | None => tail,
     };
     let lines: Vec<&str> = current.lines().collect();
     let (index, line) = lines
@@ -69,11 +70,17 @@ fn is_record(line: &str) -> bool {
     line.starts_with('[') && line.contains("] ")
 }
 
+/// An error of the worker itself: those of a connector or task begin with `[name|worker]` or
+/// `[name|task-0]`.
 fn is_error(line: &str) -> bool {
-    is_record(line)
-        && line
-            .split_once("] ")
-            .is_some_and(|(_, rest)| rest.starts_with("ERROR") || rest.starts_with("FATAL"))
+    let Some((_, rest)) = line.split_once("] ").filter(|_| is_record(line)) else {
+        return false;
+    };
+    let of_connector = rest
+        .split_once(" [")
+        .and_then(|(level, rest)| Some((level, rest.split_once(']')?.0)))
+        .is_some_and(|(level, context)| !level.contains(' ') && context.contains('|'));
+    (rest.starts_with("ERROR") || rest.starts_with("FATAL")) && !of_connector
 }
 
 fn message(line: &str) -> &str {
@@ -118,6 +125,17 @@ mod tests {
     #[test]
     fn an_earlier_start_counts_once_it_had_to_be_repeated() {
         assert_eq!(find(LOG, true).unwrap(), "Old trouble");
+    }
+
+    #[test]
+    fn errors_of_connectors_and_of_the_process_before_are_not_the_workers() {
+        let log = "\
+[t] ERROR [hb|worker] Failed to start (a:1)
+[t] ERROR [hb|task-0] Failed (a:1)
+";
+        assert_eq!(find(log, true), None);
+        let log = "[t] ERROR Old trouble (a:1)\n[t] INFO Kafka Connect stopped (a:1)\n";
+        assert_eq!(find(log, false), None);
     }
 
     #[test]
