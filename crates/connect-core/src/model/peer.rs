@@ -79,6 +79,9 @@ pub struct Turn {
     pub number: u64,
     /// Names of the units whose turn it is.
     pub units: Vec<String>,
+    /// No connector existed when it was granted, so nothing is lost if others join it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joinable: bool,
 }
 
 /// A unit databag.

@@ -5,7 +5,8 @@
 //! the hook in which it sees its turn, and reports it done once the new process is healthy.
 //!
 //! **Guarantees.** While a turn is open no other is granted, so a worker that does not come back
-//! stops the roll. A unit that is gone closes its turn. **Assumptions.** A first start, and the
+//! stops the roll. A turn that was granted while no connector existed may be joined: the leader's
+//! own worker may be the one that restarts, and then it cannot look again. A unit that is gone closes its turn. **Assumptions.** A first start, and the
 //! restart of a worker that is down anyway, needs no turn: nothing can be lost.
 
 use super::goal::WorkerGoal;
@@ -178,9 +179,6 @@ pub fn grant(model: &Model<'_>, peers: &Peers, now: &UnitData) -> Option<Turn> {
             data.is_some_and(|data| data.turn_done != Some(turn.number) || !data.healthy)
         })
     });
-    if is_open {
-        return current;
-    }
     let mut wanting: Vec<u32> = peers
         .others
         .iter()
@@ -189,6 +187,16 @@ pub fn grant(model: &Model<'_>, peers: &Peers, now: &UnitData) -> Option<Turn> {
         .collect();
     if now.wants_turn.is_some() {
         wanting.push(identity.unit_number);
+    }
+    let name = |number: &u32| format!("{}/{number}", identity.application);
+    if is_open {
+        let mut turn = current?;
+        if turn.joinable {
+            let joining = wanting.iter().map(name);
+            let joining: Vec<String> = joining.filter(|unit| !turn.units.contains(unit)).collect();
+            turn.units.extend(joining);
+        }
+        return Some(turn);
     }
     let nothing_to_lose = model
         .seen
@@ -206,9 +214,7 @@ pub fn grant(model: &Model<'_>, peers: &Peers, now: &UnitData) -> Option<Turn> {
     }
     Some(Turn {
         number: current.map_or(0, |turn| turn.number).saturating_add(1),
-        units: wanting
-            .iter()
-            .map(|number| format!("{}/{number}", identity.application))
-            .collect(),
+        units: wanting.iter().map(name).collect(),
+        joinable: nothing_to_lose,
     })
 }

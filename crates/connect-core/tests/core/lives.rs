@@ -115,6 +115,22 @@ fn three_units_load_a_plugin_before_credentials_exist() {
 }
 
 #[test]
+fn workers_without_connectors_restart_together_although_the_leader_was_first() {
+    let mut world = World::new(3);
+    world.settle();
+    world.serve_plugin(URL, "aaaa");
+    world.add_client(7, "mysql", URL);
+    // The leader's own worker is down before it hears of the others' wishes.
+    for number in [0, 1, 2, 0, 1, 2] {
+        world.hook(number, reconcile());
+    }
+    assert_eq!(starts(&world), [2, 2, 2]);
+    world.settle();
+    world.assert_sound();
+    assert!(published(&world, 7));
+}
+
+#[test]
 fn workers_with_connectors_restart_one_after_the_other() {
     let mut world = World::new(3);
     world.settle();
