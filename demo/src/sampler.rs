@@ -18,7 +18,7 @@ while :; do
   pid=$(systemctl show -p MainPID --value kafka-connect.service 2>/dev/null)
   if [ -n "$pid" ] && [ "$pid" != 0 ] && [ -r /proc/$pid/stat ]; then
     process=$pid@$(sed 's/.*) //' /proc/$pid/stat | cut -d' ' -f20)
-    if sed 's/^\([^:]*\): *\(.*\)$/user = "\1:\2"/' /etc/kafka-connect/users.properties 2>/dev/null \
+    if sed 's/^\([^=]*\)=\(.*\)$/user = "\1:\2"/' /etc/kafka-connect/users.properties 2>/dev/null \
       | curl -s -m 2 -K - http://127.0.0.1:18083/connector-plugins | grep -q FileStreamSourceConnector
     then plugin=1; fi
   fi

@@ -419,7 +419,7 @@ fn probe(sim: &Sim, access: &Access) -> Result<Vec<Probe>> {
 
 /// A worker's connectors with the states of their tasks, from its own REST API on loopback.
 fn connectors(sim: &Sim, unit: &str) -> Result<Connectors> {
-    let script = "sed 's/^\\([^:]*\\): *\\(.*\\)$/user = \"\\1:\\2\"/' /etc/kafka-connect/users.properties \
+    let script = "sed 's/^\\([^=]*\\)=\\(.*\\)$/user = \"\\1:\\2\"/' /etc/kafka-connect/users.properties \
                   | curl -sf -m 10 -K - 'http://127.0.0.1:18083/connectors?expand=status'";
     let text = sim.shell(unit, script)?;
     let listed: BTreeMap<String, Value> =
