@@ -9,6 +9,8 @@ cd "$(dirname "$0")/.."
 if [ -f tests/suite/main.rs ]; then
     say "running the tests of every crate"
     cargo test --workspace --locked --no-fail-fast
+    say "telling the demo's story, for its verdict"
+    "${CARGO_TARGET_DIR:-target}/tools/demo" run
     say "running the tests with real Kafka and real Kafka Connect"
     exec cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1
 fi
