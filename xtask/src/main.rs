@@ -1,20 +1,24 @@
 //! Command line entry, from the root of the checkout:
 //!
 //! * `xtask pack [--charm NAME] [--target-dir DIR]` packs what is built in `DIR`/release;
+//! * `xtask bench [--target-dir DIR]` measures, with what is built in `DIR`;
+//! * `xtask measure --time|--watch COMMAND...` is what it runs in a unit's machine;
 //! * `xtask docs` writes the reference pages that come from YAML files.
 //!
-//! Exit status: 0 when it is done, 1 when it could not be done, 2 when it was not understood.
+//! Exit status: 0 when it is done, 1 when it could not be done or a goal was missed, 2 when it was not understood.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use xtask::bench;
 use xtask::contract::{self, Files};
 use xtask::docs;
 use xtask::pack::{self, recipes};
 
-const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask docs";
+const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask bench [--target-dir DIR] \
+                     | xtask measure --time|--watch COMMAND... | xtask docs";
 
 /// Largest packed charm in bytes: every refresh sends it to every unit.
 const CHARM_LIMIT: u64 = 10 * 1024 * 1024;
@@ -24,6 +28,13 @@ enum Chore {
         charm: Option<String>,
         target: PathBuf,
     },
+    Bench {
+        target: PathBuf,
+    },
+    Measure {
+        command: Vec<String>,
+        watched: bool,
+    },
     Docs,
 }
 
@@ -31,6 +42,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match parse(&arguments) {
         Some(Chore::Pack { charm, target }) => pack_charms(charm.as_deref(), &target),
+        Some(Chore::Bench { target }) => measure_all(&target),
+        Some(Chore::Measure { command, watched }) => measure_one(&command, watched),
         Some(Chore::Docs) => write_docs(),
         None => {
             eprintln!("{USAGE}");
@@ -50,7 +63,13 @@ fn parse(arguments: &[String]) -> Option<Chore> {
     let (command, options) = arguments.split_first()?;
     match (command.as_str(), options) {
         ("docs", []) => return Some(Chore::Docs),
-        ("pack", _) => {}
+        ("measure", [how, command @ ..]) if matches!(how.as_str(), "--time" | "--watch") => {
+            return Some(Chore::Measure {
+                command: command.to_vec(),
+                watched: how == "--watch",
+            });
+        }
+        ("pack" | "bench", _) => {}
         _ => return None,
     }
     let mut charm = None;
@@ -59,12 +78,32 @@ fn parse(arguments: &[String]) -> Option<Chore> {
     let mut options = options.iter();
     while let Some(option) = options.next() {
         match option.as_str() {
-            "--charm" => charm = Some(options.next()?.clone()),
+            "--charm" if command == "pack" => charm = Some(options.next()?.clone()),
             "--target-dir" => target = options.next()?.into(),
             _ => return None,
         }
     }
-    Some(Chore::Pack { charm, target })
+    Some(if command == "pack" {
+        Chore::Pack { charm, target }
+    } else {
+        Chore::Bench { target }
+    })
+}
+
+fn measure_all(target: &Path) -> Result<()> {
+    if !bench::bench(target)? {
+        bail!("a goal was missed");
+    }
+    Ok(())
+}
+
+fn measure_one(command: &[String], watched: bool) -> Result<()> {
+    let run = bench::measure(command, watched)?;
+    println!(
+        "{}",
+        serde_json::to_string(&run).context("cannot write the result")?
+    );
+    Ok(())
 }
 
 fn pack_charms(charm: Option<&str>, target: &Path) -> Result<()> {

@@ -1,0 +1,97 @@
+//! The figures, as a table and as JSON.
+
+use serde::Serialize;
+
+/// One figure of ours beside the same of another.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// Ours.
+    pub ours: f64,
+    /// The other's.
+    pub other: f64,
+    /// The other's divided by ours.
+    pub ratio: f64,
+    /// The unit of the two.
+    pub unit: &'static str,
+    /// The most that ours may be; none where nothing was promised.
+    pub goal: Option<f64>,
+    /// Whether ours is within the goal.
+    pub ok: bool,
+}
+
+impl Row {
+    /// A row with its ratio and verdict.
+    #[must_use]
+    pub fn new(
+        name: &'static str,
+        (ours, other): (f64, f64),
+        unit: &'static str,
+        goal: Option<f64>,
+    ) -> Self {
+        let (ours, other) = (rounded(ours), rounded(other));
+        let ratio = if ours > 0.0 {
+            rounded(other / ours)
+        } else {
+            0.0
+        };
+        Self {
+            name,
+            ours,
+            other,
+            ratio,
+            unit,
+            goal,
+            ok: goal.is_none_or(|goal| ours <= goal),
+        }
+    }
+}
+
+/// Two decimals are more than a measurement is worth.
+fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// The rows as text, one a line, below a heading.
+#[must_use]
+pub fn table(rows: &[Row]) -> String {
+    let mut lines = vec![format!(
+        "{:<18} {:>9} {:>9} {:>7}  {:<6} {:>6}  {}",
+        "", "ours", "other", "ratio", "unit", "goal", "ok"
+    )];
+    for row in rows {
+        let goal = row
+            .goal
+            .map_or_else(|| "-".to_owned(), |goal| goal.to_string());
+        let ok = if row.ok { "yes" } else { "NO" };
+        lines.push(format!(
+            "{:<18} {:>9.2} {:>9.2} {:>7.1}  {:<6} {goal:>6}  {ok}",
+            row.name, row.ours, row.other, row.ratio, row.unit
+        ));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Row, table};
+
+    #[test]
+    fn a_row_has_its_ratio_and_verdict() {
+        let good = Row::new("wall", (10.0, 600.0), "ms", Some(20.0));
+        let bad = Row::new("rss", (16.01, 60.0), "MiB", Some(16.0));
+        let open = Row::new("calls", (0.0, 9.0), "", None);
+        assert_eq!(
+            (good.ratio, good.ok, bad.ok, open.ratio, open.ok),
+            (60.0, true, false, 0.0, true)
+        );
+        let json = serde_json::to_value(&good).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"name": "wall", "ours": 10.0, "other": 600.0, "ratio": 60.0, "unit": "ms", "goal": 20.0, "ok": true})
+        );
+        let text = table(&[good, bad, open]);
+        assert!(text.lines().count() == 4 && text.contains(" NO"), "{text}");
+    }
+}
