@@ -11,6 +11,7 @@ if [ -f tests/suite/main.rs ]; then
     cargo test --workspace --locked --no-fail-fast
     say "telling the demo's story, for its verdict"
     "${CARGO_TARGET_DIR:-target}/tools/demo" run
+    scripts/tutorial.sh
     say "running the tests with real Kafka and real Kafka Connect"
     exec cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1
 fi
