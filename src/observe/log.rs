@@ -86,8 +86,15 @@ fn is_error(line: &str) -> bool {
 fn message(line: &str) -> &str {
     let rest = line.split_once("] ").map_or(line, |(_, rest)| rest);
     let rest = rest.split_once(' ').map_or(rest, |(_, rest)| rest);
-    // Its end names the logger: ` (org.apache.kafka…:123)`.
-    rest.rsplit_once(" (").map_or(rest, |(text, _)| text)
+    // Its end names the logger: ` (org.apache.kafka…:123)`, its beginning may name a client.
+    let text = rest.rsplit_once(" (").map_or(rest, |(text, _)| text);
+    match text
+        .strip_prefix('[')
+        .and_then(|text| text.split_once("] "))
+    {
+        Some((_, text)) => text,
+        None => text,
+    }
 }
 
 /// `org.apache.kafka.common.errors.TimeoutException: x` as `TimeoutException: x`.
@@ -118,7 +125,7 @@ mod tests {
     fn a_broker_that_is_down_is_the_cause() {
         assert_eq!(
             find(LOG, false).unwrap(),
-            "[AdminClient] Connection to node -1 (/10.0.0.1:9092) could not be established. Node may not be available."
+            "Connection to node -1 (/10.0.0.1:9092) could not be established. Node may not be available."
         );
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Outcome {
 
 pub(super) struct Machine {
     directory: tempfile::TempDir,
+    /// Where the programs of the host are.
+    programs: String,
 }
 
 impl Machine {
@@ -68,7 +70,10 @@ impl Machine {
         );
         let archive = machine.path(KAFKA);
         fs::create_dir_all(archive.parent().unwrap()).unwrap();
-        pack_kafka(&archive);
+        pack(
+            &archive,
+            &[("kafka_2.13-4.1.2/libs/connect-runtime-4.1.2.jar", "jar")],
+        );
         machine
     }
 
@@ -76,6 +81,7 @@ impl Machine {
     pub(super) fn bare() -> Self {
         let machine = Self {
             directory: tempfile::tempdir().unwrap(),
+            programs: std::env::var("PATH").unwrap(),
         };
         for directory in [
             "juju/ids",
@@ -98,6 +104,23 @@ impl Machine {
             }
         }
         machine
+    }
+
+    /// Hides the host's Java: of its programs only those stay that the scripts use.
+    pub(super) fn without_java(mut self) -> Self {
+        let directory = self.path("programs");
+        fs::create_dir(&directory).unwrap();
+        for name in [
+            "awk", "basename", "cat", "cp", "dirname", "head", "mkdir", "rm", "sed", "sh", "stat",
+            "touch", "tr", "wc",
+        ] {
+            let found = std::env::split_paths(&self.programs)
+                .map(|directory| directory.join(name))
+                .find(|path| path.exists());
+            symlink(found.unwrap(), directory.join(name)).unwrap();
+        }
+        self.programs = directory.to_string_lossy().into_owned();
+        self
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {
@@ -154,12 +177,11 @@ impl Machine {
     }
 
     pub(super) fn dispatch(&self, path: &str, extra: &[(&str, &str)]) -> Outcome {
-        let programs = std::env::var("PATH").unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_kafka-connect-charm"))
             .env_clear()
             .env(
                 "PATH",
-                format!("{}:{programs}", self.path("tools").display()),
+                format!("{}:{}", self.path("tools").display(), self.programs),
             )
             .env("JUJU", self.path("juju"))
             .env("RESOURCES", self.path("resources"))
@@ -223,15 +245,19 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(ToOwned::to_owned).collect()
 }
 
-fn pack_kafka(path: &Path) {
+/// Writes a tar.gz of executable files.
+pub(super) fn pack(path: &Path, entries: &[(&str, &str)]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     let file = fs::File::create(path).unwrap();
     let gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
     let mut tar = tar::Builder::new(gzip);
-    let mut header = tar::Header::new_gnu();
-    header.set_size(3);
-    header.set_mode(0o644);
-    header.set_cksum();
-    let name = "kafka_2.13-4.1.2/libs/connect-runtime-4.1.2.jar";
-    tar.append_data(&mut header, name, &b"jar"[..]).unwrap();
+    for (name, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        header.set_cksum();
+        tar.append_data(&mut header, name, content.as_bytes())
+            .unwrap();
+    }
     tar.into_inner().unwrap().finish().unwrap();
 }

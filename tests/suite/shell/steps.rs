@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use super::machine::{KAFKA, Machine, children};
+use super::machine::{KAFKA, Machine, children, pack};
 
 fn deployed() -> Machine {
     let machine = Machine::new();
@@ -100,4 +100,65 @@ fn the_certificate_is_issued_once() {
     assert!(before.starts_with("-----BEGIN CERTIFICATE-----"));
     machine.good_hook("update-status");
     assert_eq!(machine.read(path), before);
+}
+
+#[test]
+fn without_java_the_resource_brings_it() {
+    let machine = Machine::new().without_java();
+    pack(
+        &machine.path("resources/jre/jre.tgz"),
+        &[
+            ("jdk-21/bin/java", "java"),
+            ("jdk-21/release", "JAVA_VERSION=\"21.0.1\"\n"),
+        ],
+    );
+    for name in ["install", "start"] {
+        machine.good_hook(name);
+    }
+    let unit = machine.read("root/etc/systemd/system/kafka-connect.service");
+    let java = children(&machine.path("root/opt/kafka-connect-jre"));
+    let expected = format!("ExecStart={}/bin/java ", java[0].display());
+    assert!(unit.contains(&expected), "{unit}");
+    assert!(
+        !machine
+            .programs()
+            .iter()
+            .any(|line| line.starts_with("apt-get"))
+    );
+}
+
+#[test]
+fn without_java_and_resource_the_distribution_brings_it() {
+    let machine = Machine::new().without_java();
+    std::fs::write(machine.path("root/apt-fails"), "").unwrap();
+    machine.good_hook("install");
+    assert!(
+        machine
+            .status()
+            .starts_with("blocked: cannot install packages openjdk-17-jre-headless: apt-get failed with exit status 100: E: Could not get lock"),
+        "{}",
+        machine.status()
+    );
+    let programs = machine.programs().join("\n");
+    assert!(
+        programs
+            .contains("apt-get --yes --no-install-recommends install -- openjdk-17-jre-headless"),
+        "{programs}"
+    );
+    machine.remove("root/apt-fails");
+    let home = machine.path("root/usr/lib/jvm/java-17");
+    std::fs::create_dir_all(home.join("bin")).unwrap();
+    std::fs::write(home.join("release"), "JAVA_VERSION=\"17.0.1\"\n").unwrap();
+    std::fs::copy("/bin/true", home.join("bin/java")).unwrap();
+    machine.good_hook("update-status");
+    let unit = machine.read("root/etc/systemd/system/kafka-connect.service");
+    assert!(
+        !machine.status().starts_with("blocked"),
+        "{}",
+        machine.status()
+    );
+    assert!(
+        unit.is_empty() || unit.contains("/usr/lib/jvm/java-17/bin/java"),
+        "{unit}"
+    );
 }
