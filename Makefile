@@ -13,6 +13,8 @@ export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TOOLS := $(CARGO_TARGET_DIR)/tools
 # Where rustup puts cargo, for shells that have not read its profile.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
+# Keeps this machine's paths out of what is shipped, so that two checkouts give the same bytes.
+REMAP := --remap-path-prefix=$(CURDIR)=/charm --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 # The crates whose tests need neither root nor a JVM.
 UNIT := connect-core connect-client connect-gateway connect-plugins hook-tools juju-sim-model testkit xtask
 
@@ -23,7 +25,7 @@ setup: ## install what is missing: packages, toolchain, Kafka's jars
 	@scripts/setup.sh
 
 build: setup ## the shipped programs (release), and the tools of the demo and the tests
-	cargo build --locked --release -p kafka-connect-charm -p connect-gateway -p connect-integrator
+	RUSTFLAGS="$(REMAP)" cargo build --locked --release -p kafka-connect-charm -p connect-gateway -p connect-integrator
 	cargo build --locked --profile tools -p juju-sim -p demo -p testkit -p xtask
 
 pack: build ## the charms, packed, in target/pack
@@ -56,7 +58,8 @@ format: ## format the code
 bench: demo-parts ## compare with the alternatives, side by side, in one run
 	@$(TOOLS)/xtask bench
 
-docs: ## the crates' docs, warnings denied
+docs: ## the reference pages that come from YAML; the crates' docs, warnings denied
+	cargo run -q --locked -p xtask -- docs
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
 check-alone: ## check each crate with the features it asks for and no others

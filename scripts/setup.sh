@@ -63,7 +63,7 @@ jars() {
         while kill -0 $maven 2>/dev/null; do
             sleep 0.5
             ticks=$((ticks + 1))
-            [ $((ticks % 10)) -eq 0 ] && printf '    %s files fetched\n' "$(grep -c '^Downloaded from' "$log")"
+            [ $((ticks % 10)) -eq 0 ] && printf '    %s files fetched\n' "$(grep -c 'Downloaded from' "$log")"
         done
         if wait $maven; then
             printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' | wc -l)" "$(du -sh "$OUT/$name/libs" | cut -f1)"
