@@ -119,7 +119,7 @@ pub fn write(path: &Path, content: &[u8], access: Access) -> Result<(), FsError>
     replace(path, access, |file| file.write_all(content))
 }
 
-/// Copies a program, its modification time included, as [`write`] does.
+/// Copies a program, its modification time included, as [`write()`] does.
 ///
 /// # Errors
 ///

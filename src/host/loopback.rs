@@ -238,6 +238,47 @@ mod tests {
     }
 
     #[test]
+    fn one_connection_carries_several_requests_with_the_credential() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut heads = Vec::new();
+            for body in ["{}", ""] {
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") {
+                    stream.read_line(&mut head).unwrap();
+                }
+                heads.push(head);
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
+                stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+            heads
+        });
+        let password = Secret::new("p:w".to_owned());
+        let patience = Duration::from_secs(5);
+        let mut connection = Connection::open(address, "internal", &password, patience).unwrap();
+        assert_eq!(connection.request("GET", "/health").unwrap().body, b"{}");
+        assert_eq!(connection.request("DELETE", "/x").unwrap().body, b"");
+        let heads = server.join().unwrap();
+        assert!(
+            heads[0].starts_with("GET /health HTTP/1.1\r\n"),
+            "{}",
+            heads[0]
+        );
+        assert!(
+            heads[1].contains("Authorization: Basic aW50ZXJuYWw6cDp3\r\n"),
+            "{}",
+            heads[1]
+        );
+        assert!(!format!("{connection:?}").contains("aW50"));
+        let error = connection.request("GET", "/").unwrap_err().to_string();
+        assert_eq!(error, format!("cannot get an answer at {address}"));
+    }
+
+    #[test]
     fn nonsense_is_an_error() {
         for text in [
             "",

@@ -106,6 +106,7 @@ pub fn files(layout: &Layout) -> Vec<String> {
         layout.peer_key(),
         layout.peer_identity(),
         layout.internal_ca(),
+        layout.wake_script(),
     ];
     files.extend(UNITS.map(|unit| format!("{}/{unit}", layout.systemd())));
     files
