@@ -76,7 +76,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         users: users(&accounts),
         workloads: workloads(layout)?,
         jres: visible(&layout.jres())?.into_iter().collect(),
-        gateway_installed: same_file(&world.packed_gateway(), &layout.gateway_program())?,
+        gateway_installed: is_installed(world)?,
         directories: file_facts(&directories(layout), &accounts)?,
         files,
         services,
@@ -205,14 +205,22 @@ fn workloads(layout: &Layout) -> Result<BTreeMap<String, String>, FsError> {
     Ok(workloads)
 }
 
-/// A copy keeps size and time, so that neither has to be read.
-fn same_file(source: &Path, copy: &str) -> Result<bool, FsError> {
+/// Whether the gateway program is the one of this charm. A copy keeps size and time, so that
+/// neither has to be read, except when the charm may be a new one: charms that are packed with the
+/// same bytes each time carry the same time as well.
+fn is_installed(world: &World) -> Result<bool, FsError> {
     let what = |path: &Path| -> Result<Option<(u64, i64, i64)>, FsError> {
         let metadata = fs::metadata(path)?.filter(Metadata::is_file);
         Ok(metadata.map(|found| (found.len(), found.mtime(), found.mtime_nsec())))
     };
-    let copy = what(Path::new(copy))?;
-    Ok(copy.is_some() && copy == what(source)?)
+    let (packed, installed) = (world.packed_gateway(), world.layout.gateway_program());
+    let installed = Path::new(&installed);
+    let facts = what(installed)?;
+    if facts.is_none() || facts != what(&packed)? {
+        return Ok(false);
+    }
+    Ok(world.context.hook != hook_tools::Hook::UpgradeCharm
+        || fs::read(installed)? == fs::read(&packed)?)
 }
 
 fn bundles(layout: &Layout) -> Result<BTreeMap<String, Bundle>, connect_plugins::StoreError> {

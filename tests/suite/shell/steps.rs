@@ -162,3 +162,20 @@ fn without_java_and_resource_the_distribution_brings_it() {
         "{unit}"
     );
 }
+
+#[test]
+fn an_upgrade_installs_a_gateway_that_only_its_content_tells_apart() {
+    let machine = deployed();
+    let packed = machine.path("charm/bin/kafka-connect-gateway");
+    let time = packed.metadata().unwrap().modified().unwrap();
+    std::fs::write(&packed, "THE GATEWAY").unwrap();
+    std::fs::File::open(&packed)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    machine.good_hook("upgrade-charm");
+    let installed = "root/opt/kafka-connect-gateway/kafka-connect-gateway";
+    assert_eq!(machine.read(installed), "THE GATEWAY");
+    let restart = "systemctl restart --no-block kafka-connect-gateway.service";
+    assert!(machine.programs().iter().any(|line| line == restart));
+}
