@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit lint format bench docs \
+.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format bench docs \
 	check-alone check ci clean
 
 # Absolute, for tests run in their crate's directory.
@@ -19,7 +19,7 @@ REMAP := --remap-path-prefix=$(CURDIR)=/charm --remap-path-prefix=$(or $(CARGO_H
 UNIT := connect-core connect-client connect-gateway connect-plugins hook-tools juju-sim-model testkit xtask
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: packages, toolchain, Kafka's jars
 	@scripts/setup.sh
@@ -47,6 +47,12 @@ test: demo-parts ## every test, real Kafka and Kafka Connect included
 
 unit: ## the tests that need neither root nor a JVM
 	cargo test --locked $(UNIT:%=-p %)
+
+scenarios: demo-parts ## the shipped binary in the simulated model
+	cargo test --locked -p kafka-connect-charm --test suite scenarios
+
+e2e: demo-parts ## real Kafka and real Kafka Connect only
+	cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1
 
 lint: ## clippy on all targets, warnings denied; formatting
 	cargo fmt --all --check
