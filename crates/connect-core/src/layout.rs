@@ -94,6 +94,8 @@ paths! {
     staging = "/var/lib/kafka-connect/staging";
     /// Bundles off the plugin path that a running worker may still have open.
     retired = "/var/lib/kafka-connect/retired";
+    /// What [`WAKE_SERVICE`] runs.
+    wake_script = "/var/lib/kafka-connect/wake.sh";
     /// The worker's scratch directory (native libraries are mapped from it).
     tmp = "/var/lib/kafka-connect/tmp";
     /// Logs.

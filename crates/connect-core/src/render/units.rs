@@ -100,7 +100,7 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
-Type=simple
+Type=notify
 User={GATEWAY_USER}
 Group={GATEWAY_USER}
 UMask=0022
@@ -109,6 +109,7 @@ RuntimeDirectoryMode=0755
 ExecStart={program} run --settings {settings}
 Restart=always
 RestartSec=1
+TimeoutStopSec=30
 LimitNOFILE=65536
 NoNewPrivileges=true
 PrivateTmp=true
@@ -141,9 +142,9 @@ WantedBy=multi-user.target
     )
 }
 
-/// Runs one hook of ours, queued behind any other of this unit.
+/// Runs [`wake_script`].
 #[must_use]
-pub fn wake_service(unit: &str) -> String {
+pub fn wake_service(layout: &Layout) -> String {
     format!(
         "[Unit]
 Description=Wake the Kafka Connect charm
@@ -151,7 +152,26 @@ After={WORKER_SERVICE} {GATEWAY_SERVICE}
 
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/juju-exec {unit} \"JUJU_DISPATCH_PATH=hooks/kafka-connect-wake ./dispatch\"
+ExecStart=/bin/sh {script}
 ",
+        script = layout.wake_script(),
+    )
+}
+
+/// Runs a hook of ours, queued behind any other of this unit, and another one if the gateway had
+/// more news meanwhile: a path unit does not notice what happens while its service runs.
+#[must_use]
+pub fn wake_script(unit: &str, layout: &Layout) -> String {
+    format!(
+        "#!/bin/sh
+# Wakes the charm; run by {WAKE_SERVICE}.
+for turn in 1 2 3 4 5; do
+    seen=$(stat -c %y {state} 2>/dev/null)
+    /usr/bin/juju-exec {unit} 'JUJU_DISPATCH_PATH=hooks/kafka-connect-wake ./dispatch' || exit 1
+    [ \"$seen\" = \"$(stat -c %y {state} 2>/dev/null)\" ] && exit 0
+done
+exit 0
+",
+        state = layout.gateway_state(),
     )
 }
