@@ -54,7 +54,7 @@ pub fn run(world: &mut World) -> Result<(), Error> {
     if let JujuHook::SecretRemove(event) = &hook {
         forget_revision(event, world)?;
     }
-    reconcile(observe::juju::hook(&hook), world).map(drop)
+    reconcile(observe::event::hook(&hook), world).map(drop)
 }
 
 /// Nobody reads this revision any more; Juju leaves forgetting it to the owner.
@@ -103,7 +103,7 @@ pub fn reconcile(hook: Hook, world: &mut World) -> Result<Observation, Error> {
 pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
     let mut seen = observe::juju::observe(world, hook).map_err(Error::Ask)?;
     look_again(&mut seen, world)?;
-    observe::juju::resources(world, &mut seen).map_err(Error::Ask)?;
+    observe::resources::observe(world, &mut seen).map_err(Error::Ask)?;
     Ok(seen)
 }
 

@@ -1,62 +1,21 @@
 //! What Juju says, read once per hook and always in the same order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 
 use connect_core::observation::{
     ClientRelation, ConfigValue, Databag, Hook, Host, Identity, KafkaRelation, Life, Network,
-    Observation, OwnSecret, PeerRelation, Reading, RelationId, Resource,
+    Observation, OwnSecret, PeerRelation, Reading, RelationId,
 };
 use connect_core::secret::Secret;
 use connect_core::wire::{self, labels};
-use hook_tools::{Hook as JujuHook, Relation, Revision, SecretRef, ToolError, Tools};
+use hook_tools::{Hook as JujuHook, Revision, SecretRef, ToolError, Tools};
 
-use crate::host::{clock, fs};
+use crate::host::clock;
+use crate::observe::event;
 use crate::report;
 use crate::world::World;
 
-/// What a hook means to the planner.
-#[must_use]
-pub fn hook(hook: &JujuHook) -> Hook {
-    let named = |name: &str| Hook::Reconcile {
-        name: name.to_owned(),
-    };
-    match hook {
-        JujuHook::Start => Hook::Start,
-        JujuHook::UpgradeCharm => Hook::UpgradeCharm,
-        JujuHook::UpdateStatus => Hook::UpdateStatus,
-        JujuHook::Stop | JujuHook::Remove => Hook::Leave,
-        JujuHook::RelationBroken(relation) => Hook::RelationBroken {
-            endpoint: relation.endpoint.clone(),
-            id: relation.id,
-        },
-        JujuHook::RelationDeparted {
-            relation,
-            departing_unit,
-        } => Hook::RelationDeparted {
-            endpoint: relation.endpoint.clone(),
-            id: relation.id,
-            departing_unit: departing_unit.clone(),
-        },
-        JujuHook::Install => named("install"),
-        JujuHook::LeaderElected => named("leader-elected"),
-        JujuHook::LeaderSettingsChanged => named("leader-settings-changed"),
-        JujuHook::ConfigChanged => named("config-changed"),
-        JujuHook::RelationCreated(relation)
-        | JujuHook::RelationJoined(relation)
-        | JujuHook::RelationChanged(relation) => named(&format!("{} changed", relation.endpoint)),
-        JujuHook::StorageAttached { id } | JujuHook::StorageDetaching { id } => named(id),
-        JujuHook::SecretChanged(event)
-        | JujuHook::SecretRotate(event)
-        | JujuHook::SecretExpired(event)
-        | JujuHook::SecretRemove(event) => named(&format!("secret {}", event.uri)),
-        JujuHook::Action { name, .. } => named(&format!("action {name}")),
-        JujuHook::Other { name } => named(name),
-    }
-}
-
-/// Everything Juju says but the resources (see [`resources`]), with a machine yet unseen.
+/// Everything Juju says but the resources (see [`super::resources`]), with a machine yet unseen.
 ///
 /// # Errors
 ///
@@ -210,7 +169,7 @@ impl Relations<'_> {
     }
 
     fn application(&self, endpoint: &str, id: RelationId) -> Result<String, ToolError> {
-        if let Some(relation) = hook_relation(&self.world.context.hook)
+        if let Some(relation) = event::relation(&self.world.context.hook)
             && (relation.endpoint.as_str(), relation.id) == (endpoint, id)
             && let Some(application) = &relation.remote_application
         {
@@ -318,33 +277,6 @@ impl Relations<'_> {
     }
 }
 
-fn hook_relation(hook: &JujuHook) -> Option<&Relation> {
-    match hook {
-        JujuHook::RelationCreated(relation)
-        | JujuHook::RelationJoined(relation)
-        | JujuHook::RelationChanged(relation)
-        | JujuHook::RelationDeparted { relation, .. }
-        | JujuHook::RelationBroken(relation) => Some(relation),
-        JujuHook::Install
-        | JujuHook::LeaderElected
-        | JujuHook::LeaderSettingsChanged
-        | JujuHook::ConfigChanged
-        | JujuHook::Start
-        | JujuHook::UpgradeCharm
-        | JujuHook::UpdateStatus
-        | JujuHook::Stop
-        | JujuHook::Remove
-        | JujuHook::StorageAttached { .. }
-        | JujuHook::StorageDetaching { .. }
-        | JujuHook::SecretChanged(_)
-        | JujuHook::SecretRotate(_)
-        | JujuHook::SecretExpired(_)
-        | JujuHook::SecretRemove(_)
-        | JujuHook::Action { .. }
-        | JujuHook::Other { .. } => None,
-    }
-}
-
 fn secret_content(content: BTreeMap<String, String>) -> BTreeMap<String, Secret<String>> {
     content
         .into_iter()
@@ -433,74 +365,4 @@ fn network(tools: &Tools) -> Result<Network, ToolError> {
         client_ingress: client.ingress.into_iter().next(),
         peer_bind: addresses(&peer.bind),
     })
-}
-
-/// File resources that the planner reads, by name: file name as in `metadata.yaml`.
-const RESOURCES: [(&str, &str); 2] = [("kafka", "kafka.tgz"), ("jre", "jre.tgz")];
-
-/// The resources, once the machine was looked at.
-///
-/// Juju replaces a resource's file before `upgrade-charm`, at a path that never changes. So it is
-/// asked in that hook, and otherwise only where the file is not at that path although a resource
-/// brought, or could bring, what is here: looking at the file costs nothing.
-///
-/// # Errors
-///
-/// The hook command cannot be run.
-pub fn resources(world: &World, seen: &mut Observation) -> Result<(), ToolError> {
-    if seen.hook == Hook::Leave {
-        return Ok(());
-    }
-    let may_be_new = matches!(
-        world.context.hook,
-        JujuHook::Install | JujuHook::UpgradeCharm
-    );
-    for (name, file) in RESOURCES {
-        let host = &seen.host;
-        let needed = match name {
-            "jre" => host.java.is_none() || !host.jres.is_empty(),
-            _ => host
-                .workloads
-                .keys()
-                .all(|name| name.starts_with("resource-")),
-        };
-        let usual = usual_path(world, name, file);
-        let reading = if !may_be_new && usual.is_file() {
-            resource(&usual)
-        } else if may_be_new || needed {
-            match world.tools.resource(name) {
-                Ok(path) => resource(Path::new(&path)),
-                Err(ToolError::NotFound { .. }) => Reading::Absent,
-                Err(error @ ToolError::Spawn { .. }) => return Err(error),
-                Err(error) => Reading::Unreadable(report::chain(&error)),
-            }
-        } else {
-            Reading::Absent
-        };
-        seen.resources.insert(name.to_owned(), reading);
-    }
-    Ok(())
-}
-
-/// Contract: `<agent>/charm` and `<agent>/resources/<name>/<file name>`.
-fn usual_path(world: &World, name: &str, file: &str) -> PathBuf {
-    let agent = fs::above(&world.context.charm_dir);
-    agent.join("resources").join(name).join(file)
-}
-
-fn resource(path: &Path) -> Reading<Resource> {
-    match fs::metadata(path) {
-        Ok(Some(metadata)) => Reading::Known(Resource {
-            path: path.to_string_lossy().into_owned(),
-            bytes: metadata.len(),
-            identity: format!(
-                "{} {}.{:09}",
-                metadata.len(),
-                metadata.mtime(),
-                metadata.mtime_nsec()
-            ),
-        }),
-        Ok(None) => Reading::Unreadable("Juju's file is not there".to_owned()),
-        Err(error) => Reading::Unreadable(report::chain(&error)),
-    }
 }
