@@ -142,7 +142,7 @@ fn apply_resources(launch: &Launch) -> Result<(), Failure> {
             current: *soft,
             maximum: *hard,
         };
-        let mut set = rustix::process::setrlimit(resource, wanted.clone());
+        let mut set = rustix::process::setrlimit(resource, wanted);
         if set == Err(rustix::io::Errno::PERM) {
             // A host without CAP_SYS_RESOURCE, such as a container, may not raise a hard limit.
             // The unit gets as much as this host can give, and its journal says so.
