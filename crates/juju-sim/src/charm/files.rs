@@ -58,6 +58,8 @@ fn copy_below(source: &Path, target: &Path, below: &Path, written: &mut Vec<Stri
         } else if kind.is_file() {
             replace(&to)?;
             writing(&to, fs::copy(entry.path(), &to))?;
+            let mode = writing(&to, to.metadata())?.permissions().mode();
+            settle(&to, mode)?;
             written.push(relative.to_string_lossy().into_owned());
         } else {
             return Err(refused(&relative, "unknown file type"));
@@ -112,10 +114,38 @@ pub(super) fn unpack_archive(source: &Path, target: &Path) -> Result<Vec<String>
                 mode |= 0o100;
             }
             writing(&to, fs::set_permissions(&to, Permissions::from_mode(mode)))?;
+            drop(out);
+            settle(&to, mode)?;
         }
         written.push(relative.to_string_lossy().into_owned());
     }
     Ok(written)
+}
+
+/// Makes a program safe to execute at once.
+///
+/// The daemon has many threads, and one of them may be starting a process just while this one had
+/// the file open for writing: until that process has become its program it holds the file too, and
+/// executing it fails with "text file busy". A copy that another process made was never open here.
+fn settle(path: &Path, mode: u32) -> Result<()> {
+    if mode & 0o111 == 0 {
+        return Ok(());
+    }
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".part");
+    let aside = PathBuf::from(aside);
+    writing(path, fs::rename(path, &aside))?;
+    let copy = std::process::Command::new("cp")
+        .arg("-p")
+        .arg(&aside)
+        .arg(path)
+        .output();
+    let copy = writing(path, copy)?;
+    if !copy.status.success() {
+        let words = String::from_utf8_lossy(&copy.stderr).trim().to_owned();
+        return writing(path, Err(io::Error::other(words)));
+    }
+    writing(&aside, fs::remove_file(&aside))
 }
 
 /// Each file is unlinked and born anew, so that a running program keeps its old inode.
