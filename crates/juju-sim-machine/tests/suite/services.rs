@@ -412,7 +412,7 @@ fn reload_signals_and_timeouts_are_honoured() {
             write(
                 &machine,
                 &format!("{UNITS}/classic.service"),
-                "[Service]\nType=exec\nExecStart=/bin/sh -c 'trap \"echo got-hup\" HUP; while true; do sleep 0.05; done'\nExecReload=/bin/kill -HUP $MAINPID\n",
+                "[Service]\nType=exec\nExecStart=/bin/sh -c 'trap \"echo got-hup\" HUP; echo armed; while true; do sleep 0.05; done'\nExecReload=/bin/kill -HUP $MAINPID\n",
             );
             write(
                 &machine,
@@ -429,10 +429,14 @@ fn reload_signals_and_timeouts_are_honoured() {
                 &format!("{UNITS}/dog.service"),
                 "[Service]\nType=notify\nNotifyAccess=all\nWatchdogSec=300ms\nExecStart=/bin/sh -c 'systemd-notify --ready; exec sleep 1000'\n",
             );
-            sh(
-                &machine,
-                "systemctl start classic modern && sleep 0.2 && systemctl reload classic modern",
-            );
+            sh(&machine, "systemctl start classic modern");
+            // Before its trap is set the signal would end it.
+            eventually("the signal is awaited", || {
+                sh(&machine, "journalctl -o cat -u classic")
+                    .contains("armed")
+                    .then_some(())
+            });
+            sh(&machine, "systemctl reload classic modern");
             assert_eq!(property(&machine, "classic", "ActiveState"), "active");
             eventually("both reloaded", || {
                 let journal = sh(&machine, "journalctl -o cat");
