@@ -95,14 +95,24 @@ pub fn reconcile(hook: Hook, world: &mut World) -> Result<Observation, Error> {
     Ok(seen)
 }
 
-/// A first observation.
+/// A first observation. Juju's answers take most of it, and this machine's facts do not depend on
+/// them: both are read at once.
 ///
 /// # Errors
 ///
 /// See [`Error`].
 pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
-    let mut seen = observe::juju::observe(world, hook).map_err(Error::Ask)?;
-    look_again(&mut seen, world)?;
+    let (juju, host) = std::thread::scope(|scope| {
+        let host = scope.spawn(|| observe::host::observe(world));
+        let juju = observe::juju::observe(world, hook);
+        let host = host
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (juju, host)
+    });
+    let mut seen = juju.map_err(Error::Ask)?;
+    seen.host = host.map_err(Error::Look)?;
+    seen.worker = observe::worker::observe(&seen, observe::worker::address());
     observe::resources::observe(world, &mut seen).map_err(Error::Ask)?;
     Ok(seen)
 }
@@ -111,8 +121,7 @@ pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
 fn look_again(seen: &mut Observation, world: &World) -> Result<(), Error> {
     seen.host = observe::host::observe(world).map_err(Error::Look)?;
     // A worker that let us wait is not waited for again: no hook lasts longer for it.
-    let silent = seen.round > 0 && matches!(seen.worker, Reading::Unreadable(_));
-    if !silent {
+    if !matches!(seen.worker, Reading::Unreadable(_)) {
         seen.worker = observe::worker::observe(seen, observe::worker::address());
     }
     Ok(())

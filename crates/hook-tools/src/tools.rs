@@ -1,10 +1,10 @@
 //! The runner of hook commands, and the commands that need no module of their own.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::de::DeserializeOwned;
 
@@ -81,7 +81,7 @@ pub enum Level {
 #[derive(Debug, Default)]
 pub struct Tools {
     directory: Option<PathBuf>,
-    calls: Cell<u32>,
+    calls: AtomicU32,
 }
 
 /// Longest text given to `juju-log` at once: an argument is bounded by the kernel at 128 KiB.
@@ -93,7 +93,7 @@ impl Tools {
     pub const fn new() -> Self {
         Self {
             directory: None,
-            calls: Cell::new(0),
+            calls: AtomicU32::new(0),
         }
     }
 
@@ -102,14 +102,14 @@ impl Tools {
     pub const fn in_directory(directory: PathBuf) -> Self {
         Self {
             directory: Some(directory),
-            calls: Cell::new(0),
+            calls: AtomicU32::new(0),
         }
     }
 
     /// How many tools were run so far.
     #[must_use]
-    pub const fn calls(&self) -> u32 {
-        self.calls.get()
+    pub fn calls(&self) -> u32 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     /// Runs a tool and returns what it printed.
@@ -123,7 +123,7 @@ impl Tools {
         arguments: &[&str],
         input: Option<&[u8]>,
     ) -> Result<Vec<u8>, ToolError> {
-        self.calls.set(self.calls.get().saturating_add(1));
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let spawn = |source| ToolError::Spawn {
             tool: tool.to_owned(),
             source,
