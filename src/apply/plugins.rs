@@ -97,8 +97,9 @@ async fn one(options: FetchOptions) -> Fetched {
             digest: stored.digest.as_str().to_owned(),
         },
         Ok(Admitted::Empty) => Fetched::Empty,
+        // The first line says it all; the causes behind it are words of the HTTP library.
         Err(error) => Fetched::Failed {
-            reason: report::chain(&error),
+            reason: error.to_string(),
         },
     }
 }

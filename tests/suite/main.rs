@@ -5,4 +5,5 @@
     reason = "what helpers of tests cannot do fails the test"
 )]
 
+mod scenarios;
 mod shell;

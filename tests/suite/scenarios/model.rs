@@ -1,0 +1,264 @@
+//! A simulated model of one scenario, driven through the command line that users have.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take that is not waiting for a limit of the charm's own.
+pub(super) const SOON: Duration = Duration::from_secs(60);
+
+/// A unit's workload status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) state: String,
+    pub(super) message: String,
+}
+
+/// The model. It ends when it is dropped.
+pub(super) struct Model {
+    directory: tempfile::TempDir,
+}
+
+/// A file of the repository.
+pub(super) fn source(path: &str) -> String {
+    format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file that `make` built before the tests: in cargo's folder, or else in the usual one.
+pub(super) fn built(path: &str) -> String {
+    std::env::var("CARGO_TARGET_DIR")
+        .map(|target| format!("{target}/{path}"))
+        .ok()
+        .filter(|there| Path::new(there).exists())
+        .unwrap_or_else(|| source(&format!("target/{path}")))
+}
+
+/// A message as a status shows it: the charm cuts long ones at 120 characters.
+fn cut(message: &str) -> String {
+    if message.chars().count() <= 120 {
+        return message.to_owned();
+    }
+    message.chars().take(119).chain(['…']).collect()
+}
+
+impl Model {
+    /// An empty model.
+    pub(super) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory }
+    }
+
+    /// A model with Kafka and one worker, integrated; `more` goes to the worker's deploy.
+    pub(super) fn with_kafka(more: &[&str]) -> Self {
+        let model = Self::new();
+        model.deploy_kafka(&[]);
+        model.deploy_connect(more);
+        model.sim(&["integrate", "kafka-connect", "kafka"]);
+        model
+    }
+
+    pub(super) fn deploy_kafka(&self, more: &[&str]) {
+        let broker = built("kafka/kafka-broker-4.1.2.tgz");
+        self.deploy(
+            &source("tests/fixtures/charms/kafka"),
+            "kafka",
+            &[&["--resource", &format!("kafka-broker={broker}")], more].concat(),
+        );
+    }
+
+    pub(super) fn deploy_connect(&self, more: &[&str]) {
+        let kafka = format!("kafka={}", built("kafka/kafka-connect-4.1.2.tgz"));
+        self.deploy(
+            &built("pack/kafka-connect_ubuntu@24.04-amd64.charm"),
+            "kafka-connect",
+            &[&["--config", "profile=testing", "--resource", &kafka], more].concat(),
+        );
+    }
+
+    pub(super) fn deploy(&self, charm: &str, name: &str, more: &[&str]) {
+        self.sim(&[&["deploy", charm, name], more].concat());
+    }
+
+    /// A client with the databag it is to write; not integrated yet.
+    pub(super) fn deploy_client(&self, name: &str, databag: Option<&str>) {
+        let option = databag.map(|text| format!("databag={text}"));
+        let more: Vec<&str> = option.iter().flat_map(|o| ["--config", o]).collect();
+        self.deploy(&source("tests/fixtures/charms/client"), name, &more);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(built("tools/juju-sim"));
+        command
+            .args(arguments)
+            .env("JUJU_SIM_DIR", self.directory.path().join("model"));
+        command
+    }
+
+    /// Runs a command and gives its output, whatever came of it.
+    pub(super) fn attempt(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command that must succeed, and gives what it printed.
+    pub(super) fn sim(&self, arguments: &[&str]) -> String {
+        let output = self.attempt(arguments);
+        assert!(
+            output.status.success(),
+            "juju-sim {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Starts a program of this host in the model's network.
+    pub(super) fn start_in_network(&self, program: &[&str]) -> std::process::Child {
+        self.command(&[&["network", "--"], program].concat())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.sim(&[arguments, &["--format", "json"]].concat())).unwrap()
+    }
+
+    pub(super) fn status(&self, unit: &str) -> Status {
+        let status = self.json(&["status"]);
+        let application = unit.split('/').next().unwrap();
+        let workload = &status["applications"][application]["units"][unit]["workload-status"];
+        let text = |key: &str| workload[key].as_str().unwrap_or_default().to_owned();
+        Status {
+            state: text("current"),
+            message: text("message"),
+        }
+    }
+
+    /// Waits for a unit's state and exact message.
+    pub(super) fn wait_status(&self, unit: &str, state: &str, message: &str, limit: Duration) {
+        let wanted = Status {
+            state: state.to_owned(),
+            message: cut(message),
+        };
+        self.wait_until(&format!("{unit} is {state}: {message}"), limit, || {
+            self.status(unit) == wanted
+        });
+    }
+
+    pub(super) fn wait_active(&self, unit: &str) {
+        self.wait_status(unit, "active", "", SOON);
+    }
+
+    /// Waits for what becomes true and stays so.
+    pub(super) fn wait_until(&self, what: &str, limit: Duration, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(
+                start.elapsed() < limit,
+                "not within {limit:?}: {what}\n{}",
+                self.sim(&["status"])
+            );
+            std::thread::sleep(Duration::from_millis(150));
+        }
+    }
+
+    /// The one relation of a unit's endpoint, as that unit sees it.
+    pub(super) fn relation(&self, unit: &str, endpoint: &str) -> Option<Value> {
+        let shown = self.json(&["show-unit", unit]);
+        let relations = shown[unit]["relation-info"].as_array()?;
+        let found = relations.iter().find(|one| one["endpoint"] == endpoint)?;
+        Some(found.clone())
+    }
+
+    /// The number of the client's relation.
+    pub(super) fn client_relation(&self, unit: &str) -> u64 {
+        let relation = self.relation(unit, "connect-client").unwrap();
+        relation["relation-id"].as_u64().unwrap()
+    }
+
+    /// A key that the client was given.
+    pub(super) fn given(&self, unit: &str, key: &str) -> Option<String> {
+        let relation = self.relation(unit, "connect-client")?;
+        relation["application-data"][key]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    /// The newest revision of a secret.
+    pub(super) fn secret_revision(&self, uri: &str) -> u64 {
+        let id = uri.rsplit('/').next().unwrap();
+        let shown = self.json(&["show-secret", id]);
+        shown[id]["revision"].as_u64().unwrap()
+    }
+
+    /// Waits until the client has a user of its relation's name.
+    pub(super) fn wait_served(&self, unit: &str) {
+        let user = format!("user relation-{}", self.client_relation(unit));
+        self.wait_status(unit, "active", &user, SOON);
+    }
+
+    /// Runs an action that must succeed, and gives its results.
+    pub(super) fn action(&self, unit: &str, words: &[&str]) -> Value {
+        let done = self.json(&[&["run", unit], words].concat());
+        assert_eq!(done[unit]["status"], "completed", "{words:?}: {done}");
+        done[unit]["results"].clone()
+    }
+
+    /// What the client's REST call got from each endpoint.
+    pub(super) fn codes(&self, unit: &str) -> String {
+        let results = self.action(unit, &["call"]);
+        results["codes"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The worker's process.
+    pub(super) fn worker(&self, unit: &str) -> String {
+        let show = ["systemctl", "show", "-p", "MainPID", "--value"];
+        let service = ["kafka-connect.service"];
+        let pid = self.sim(&[&["ssh", unit], &show[..], &service].concat());
+        let pid = pid.trim().to_owned();
+        assert!(pid.parse::<u32>().is_ok_and(|pid| pid > 0), "{pid}");
+        pid
+    }
+
+    /// That no hook, action or woken round of our charm ended otherwise than with 0.
+    pub(super) fn assert_no_hook_failed(&self) {
+        let log = self.directory.path().join("model/commits.jsonl");
+        let log = std::fs::read_to_string(log).unwrap();
+        let ours: Vec<Value> = log
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .filter(|entry: &Value| {
+                let unit = entry["unit"].as_str().unwrap_or_default();
+                unit.starts_with("kafka-connect/")
+            })
+            .collect();
+        assert!(ours.len() > 5, "the log holds what ran");
+        for entry in ours {
+            let text = format!("{} {} of {}", entry["kind"], entry["name"], entry["unit"]);
+            assert_eq!(entry["exit"], 0, "{text}: {}", entry["error"]);
+            assert_eq!(entry["outcome"], "committed", "{text}");
+        }
+    }
+
+    /// A folder for files of the scenario.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.attempt(&["debug-log"]).stdout;
+            let log = String::from_utf8_lossy(&log).into_owned();
+            let lines: Vec<&str> = log.lines().collect();
+            let end = lines.len().saturating_sub(40);
+            eprintln!("the end of the model's log:\n{}", lines[end..].join("\n"));
+        }
+        let ended = self.attempt(&["destroy-model"]);
+        if !ended.status.success() && !std::thread::panicking() {
+            eprintln!("{}", String::from_utf8_lossy(&ended.stderr));
+        }
+    }
+}
