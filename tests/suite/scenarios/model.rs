@@ -114,7 +114,9 @@ impl Model {
 
     /// Starts a program of this host in the model's network.
     pub(super) fn start_in_network(&self, program: &[&str]) -> std::process::Child {
-        self.command(&[&["network", "--"], program].concat())
+        // Ends with the command that started it: killing that one alone would leave it running.
+        let tied = ["network", "--", "setpriv", "--pdeathsig", "KILL"];
+        self.command(&[&tied, program].concat())
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap()
