@@ -115,7 +115,11 @@ pub fn launch(spec: &RealmSpec) -> Result<u32, RealmError> {
         source,
     };
     let (answers, theirs) = std::io::pipe().map_err(start_error)?;
-    let mut launcher = Command::new(&spec.helper)
+    // Whoever starts us may ignore signals, as `nohup` does, and every process below would inherit that. A machine's
+    // services begin with the defaults, as systemd's do: a shell could not even trap what was ignored before it.
+    let mut launcher = Command::new("env")
+        .arg("--default-signal")
+        .arg(&spec.helper)
         .arg(LAUNCH_ROLE)
         .arg(spec.bridge.to_string())
         .arg(spec.prefix.to_string())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{eventually, in_realm, property, script, sh, write};
+use crate::world::{eventually, in_realm, in_realm_of_nohup, property, script, sh, write};
 
 const UNITS: &str = "/etc/systemd/system";
 
@@ -404,7 +404,32 @@ fn stubborn_services_are_killed_with_all_their_processes() {
 }
 
 #[test]
-#[ignore = "hangs now and then beside other realms, cause unknown: run it alone"]
+fn a_service_ignores_no_signal_although_its_realm_was_started_under_nohup() {
+    in_realm_of_nohup(
+        "services::a_service_ignores_no_signal_although_its_realm_was_started_under_nohup",
+        |world| {
+            let machine = world.machine(2);
+            write(
+                &machine,
+                &format!("{UNITS}/plain.service"),
+                "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n",
+            );
+            sh(&machine, "systemctl start plain");
+            let process = property(&machine, "plain", "MainPID");
+            // A hook is no service, and starts clean all the same.
+            for process in [process.as_str(), "self"] {
+                let status = sh(&machine, &format!("grep SigIgn /proc/{process}/status"));
+                let mask = status.split_whitespace().last().unwrap();
+                let ignored = u64::from_str_radix(mask, 16).unwrap();
+                // Signals 32 and 33 are the C library's own, and no program can set them.
+                assert_eq!(ignored & 0x7fff_ffff, 0, "{process}: {status}");
+            }
+            machine.remove(Duration::from_secs(5)).unwrap();
+        },
+    );
+}
+
+#[test]
 fn reload_signals_and_timeouts_are_honoured() {
     in_realm(
         "services::reload_signals_and_timeouts_are_honoured",

@@ -83,6 +83,26 @@ pub(crate) struct World {
     pub(crate) directory: PathBuf,
 }
 
+/// As [`in_realm`], for a realm that is started by a process that ignores SIGHUP, as `nohup` makes it.
+pub(crate) fn in_realm_of_nohup(test: &str, body: impl FnOnce(&World)) {
+    const IGNORED: &str = "SIM_MACHINE_TEST_IGNORES_HUP";
+    if std::env::var_os(INSIDE).is_some() || std::env::var_os(IGNORED).is_some() {
+        return in_realm(test, body);
+    }
+    let output = Command::new("env")
+        .args(["--ignore-signal=HUP", &format!("{IGNORED}=1")])
+        .arg(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let trouble = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        text.contains("test result: ok. 1 passed"),
+        "{text}{trouble}"
+    );
+}
+
 impl World {
     pub(crate) fn spec(&self, number: u8) -> MachineSpec {
         let address = Address {
