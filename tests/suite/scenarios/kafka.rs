@@ -30,9 +30,11 @@ fn a_broker_that_is_down_shows_and_its_return_is_noticed() {
 
     model.action("kafka/0", &["stop-broker"]);
     model.sim(&["exec", "--unit", unit, "--", "true"]);
-    model.wait_until("the status tells of the broker", SOON * 3, || {
+    let relation = model.relation(unit, "kafka-client").unwrap()["relation-id"].clone();
+    let named = format!("kafka-client:{relation}: worker cannot reach Kafka: ");
+    model.wait_until("the status names relation and fault", SOON * 3, || {
         let status = model.status(unit);
-        status.state == "waiting" && status.message.starts_with("worker does not come up: ")
+        status.state == "waiting" && status.message.starts_with(&named)
     });
     model.action("kafka/0", &["start-broker"]);
     model.wait_status(unit, "active", "", SOON * 3);

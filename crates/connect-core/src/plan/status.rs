@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::limits;
 use crate::model::Model;
 use crate::model::client::{Client, Request};
-use crate::observation::{Connector, RelationId};
+use crate::observation::{Connector, Life, RelationId};
 use crate::status::{Finding, Id};
 
 /// Bad options and failed steps.
@@ -35,6 +35,34 @@ pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
     options.chain(failures).collect()
 }
 
+/// What Kafka's clients log when brokers do not answer or let nobody in. They are parts of a
+/// message, in Kafka 3.9 to 4.3, that no configuration of ours can bring about.
+const BROKERS: [&str; 6] = [
+    "Connection to node",
+    "Bootstrap broker",
+    "Timed out waiting for a node assignment",
+    "Failed to connect to and describe Kafka cluster",
+    "Timeout expired while fetching topic metadata",
+    "SaslAuthenticationException",
+];
+
+fn is_about_brokers(cause: &str) -> bool {
+    BROKERS.iter().any(|words| cause.contains(words))
+}
+
+/// A worker that is not healthy, for the cause in its log: the relation's if it is about brokers.
+fn failing(model: &Model<'_>, cause: &str) -> Finding {
+    let mut relations = model.seen.kafka.iter();
+    let live = relations.find(|(_, relation)| relation.life == Life::Live);
+    match live.filter(|_| is_about_brokers(cause)) {
+        Some((id, _)) => Finding::new(
+            Id::KafkaUnreachable,
+            [("relation", id.to_string().as_str()), ("cause", cause)],
+        ),
+        None => Finding::new(Id::WorkerFailing, [("cause", cause)]),
+    }
+}
+
 /// How worker and gateway are.
 pub(super) fn worker(
     model: &Model<'_>,
@@ -48,7 +76,7 @@ pub(super) fn worker(
     match standing {
         Standing::Unwell | Standing::InBetween | Standing::Down => {
             findings.push(match &host.worker_log_cause {
-                Some(cause) => Finding::new(Id::WorkerFailing, [("cause", cause)]),
+                Some(cause) => failing(model, cause),
                 None => Finding::bare(Id::WorkerStarting),
             });
         }
@@ -155,4 +183,36 @@ pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> 
         Standing::Fit | Standing::Outdated | Standing::Unjudged => {}
     }
     wake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about_brokers;
+
+    #[test]
+    fn brokers_are_blamed_for_what_they_did_and_for_nothing_else() {
+        let rows = [
+            (
+                "Connection to node -1 (/10.0.0.9:9092) could not be established.",
+                true,
+            ),
+            (
+                "Bootstrap broker 10.0.0.9:9092 (id: -1 rack: null) disconnected",
+                true,
+            ),
+            (
+                "SaslAuthenticationException: Authentication failed during authentication",
+                true,
+            ),
+            ("OutOfMemoryError: Java heap space", false),
+            (
+                "ConfigException: Invalid value x for configuration heartbeat.interval.ms",
+                false,
+            ),
+            ("BindException: Address already in use", false),
+        ];
+        for (cause, expected) in rows {
+            assert_eq!(is_about_brokers(cause), expected, "{cause}");
+        }
+    }
 }

@@ -104,10 +104,14 @@ catalogue! {
         "connect-client:{relation}: secret-user: {fault}"
         "A client's credentials cannot be read now; the gateway goes on with those it has."
         "Wait a hook; if it lasts, look at the controller."
+    KafkaUnreachable "kafka-unreachable" Waiting
+        "kafka-client:{relation}: worker cannot reach Kafka: {cause}"
+        "The worker's log says that brokers do not answer it, or refuse its user. It keeps trying."
+        "See to the brokers of that relation; a user that was just made may be refused for some minutes."
     WorkerFailing "worker-failing" Waiting
         "worker does not come up: {cause}"
         "The worker started and is not healthy; the cause is from its log. systemd keeps trying."
-        "See to the cause: usually Kafka cannot be reached, or refuses the user for some minutes after it was made."
+        "See to the cause."
     WorkerStarting "worker-starting" Maintenance
         "worker is starting"
         "The worker process runs and has not joined its group yet."

@@ -538,7 +538,7 @@ fn a_broker_that_is_down_shows_with_its_cause() {
     assert_eq!(done.last.status.state, State::Waiting);
     assert_eq!(
         done.last.status.message,
-        "worker does not come up: Timed out waiting for a node assignment"
+        "kafka-client:3: worker cannot reach Kafka: Timed out waiting for a node assignment"
     );
     assert!(done.last.wake_after_s.is_some());
     assert_eq!(
