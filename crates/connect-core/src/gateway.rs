@@ -24,7 +24,7 @@ pub const OWNER_KEY: &str = "juju.client";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where clients and operators come in (plain HTTP for now).
+    /// Where clients and operators come in.
     pub client_door: ClientDoor,
     /// Where the other units' workers and gateways come in; absent until this unit has a
     /// certificate of the internal CA.
@@ -33,8 +33,14 @@ pub struct Settings {
     pub worker: Worker,
     /// The other units' peer doors, for requests that our own worker cannot take now.
     pub peers: Vec<Peer>,
-    /// Longest time, in milliseconds, that one request is retried before its failure is passed on.
+    /// Longest time, in milliseconds, that one request is tried before its failure is passed on.
     pub retry_limit_ms: u64,
+    /// Where metrics are served; absent for nowhere.
+    #[serde(default)]
+    pub metrics: Option<Metrics>,
+    /// What is logged.
+    #[serde(default)]
+    pub log_level: LogLevel,
     /// Path of the users file ([`Users`]).
     pub users_file: String,
     /// Path of the state file ([`State`]), in a directory the gateway may write.
@@ -47,6 +53,73 @@ pub struct Settings {
 pub struct ClientDoor {
     /// Addresses to listen on, IPv4 and IPv6.
     pub listen: Vec<SocketAddr>,
+    /// What is spoken there.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The certificate; needed unless `protocol` is [`Protocol::Http`].
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+/// What a door speaks with new connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Plain HTTP.
+    #[default]
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// Either, as the first byte of the connection says: while clients move from one to the other.
+    Both,
+}
+
+/// The client door's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTls {
+    /// PEM file with the certificate, then the intermediate ones.
+    pub certificate_file: String,
+    /// PEM file with the private key; may be the same file, which is then replaced in one go.
+    pub key_file: String,
+    /// The oldest version of TLS that is spoken.
+    #[serde(default)]
+    pub minimum_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Addresses to listen on, plain HTTP.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// The least important lines that are logged. Changes and refused logins always are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// What does not work.
+    Error,
+    /// What may soon not work.
+    Warn,
+    /// Each request.
+    #[default]
+    Info,
+    /// Each try of a request.
+    Debug,
 }
 
 /// The door for the other units: always TLS, only their addresses.
@@ -59,7 +132,8 @@ pub struct PeerDoor {
     pub certificate_file: String,
     /// PEM file with the certificate's private key.
     pub key_file: String,
-    /// PEM file with the internal CA, to verify other units' peer doors.
+    /// PEM file with the internal CA, to verify other units' peer doors; while it is rotated, with
+    /// the old and the new one.
     pub ca_file: String,
     /// Source addresses that are let in (our own included: a worker may forward to itself).
     pub allowed: Vec<IpAddr>,
@@ -73,6 +147,10 @@ pub struct Worker {
     pub address: SocketAddr,
     /// The credential that our worker knows and that peers present to us.
     pub internal: Credential,
+    /// Accepted from peers as well, and presented to a worker that refuses the first: the next or
+    /// the previous one, while it is rotated.
+    #[serde(default)]
+    pub internal_other: Option<Credential>,
 }
 
 /// Another unit's gateway.
@@ -129,6 +207,7 @@ pub struct User {
 ///
 /// Written by rename when any field changes, never periodically.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     /// [`Users::generation`] of the users now served; empty before the first good file.
     pub users_generation: String,
@@ -138,8 +217,41 @@ pub struct State {
     pub client_door: bool,
     /// The peer door accepts connections.
     pub peer_door: bool,
+    /// What the open client door speaks with new connections; absent while it is closed.
+    pub client_protocol: Option<Protocol>,
+    /// The certificate that the client door presents.
+    pub client_certificate: Option<Certificate>,
+    /// The certificate that the peer door presents.
+    pub peer_certificate: Option<Certificate>,
+    /// SHA-256 (hex) of each CA that peers' doors are verified with, sorted.
+    pub trusted_cas: Vec<String>,
+    /// The metrics port accepts connections.
+    pub metrics: bool,
     /// The worker's `/health` answered 200 within the last seconds.
     pub worker_healthy: bool,
+    /// The credential that the worker's `/health` accepted last.
+    pub worker_takes: Option<InternalUser>,
     /// Why the newest files are not served as written, if so; one line, no secret.
     pub fault: Option<String>,
+}
+
+/// A certificate that a door presents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// SHA-256 (hex) of the certificate itself (DER).
+    pub sha256: String,
+    /// Its serial number (hex).
+    pub serial: String,
+    /// When it expires, in seconds since 1970.
+    pub not_after: i64,
+}
+
+/// One of the internal credentials in [`Worker`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InternalUser {
+    /// [`Worker::internal`].
+    Internal,
+    /// [`Worker::internal_other`].
+    InternalOther,
 }

@@ -282,6 +282,7 @@ impl Service {
                 let refused = "cannot use the worker: it refuses the internal credential";
                 (health == Health::Refused).then(|| refused.to_owned())
             }),
+            ..State::default()
         };
         if self.told.as_ref() == Some(&state) {
             return;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::fingerprint;
-use crate::gateway::{ClientDoor, Credential, Peer, PeerDoor, Settings, User, Users, Worker};
+use crate::gateway::{
+    ClientDoor, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, User, Users, Worker,
+};
 use crate::layout::Layout;
 use crate::limits;
 use crate::model::Internal;
@@ -51,6 +53,8 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
     json(&Settings {
         client_door: ClientDoor {
             listen: sockets(input.client_bind, config.rest_port),
+            protocol: Protocol::Http,
+            tls: None,
         },
         peer_door: input.has_certificate.then(|| PeerDoor {
             listen: sockets(input.peer_bind, config.peer_port),
@@ -65,6 +69,7 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
                 username: input.internal.username.clone(),
                 password: input.internal.password.expose().clone(),
             },
+            internal_other: None,
         },
         peers: input
             .peers
@@ -75,6 +80,8 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
             })
             .collect(),
         retry_limit_ms: config.retry_limit_s * 1000,
+        metrics: None,
+        log_level: LogLevel::Info,
         users_file: layout.gateway_users(),
         state_file: layout.gateway_state(),
     })

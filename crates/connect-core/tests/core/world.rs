@@ -877,6 +877,7 @@ impl Machine {
             peer_door: true,
             worker_healthy: self.healthy,
             fault: None,
+            ..GatewayState::default()
         })
     }
 }

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use connect_core::gateway::{
-    ClientDoor, Credential, Peer, PeerDoor, Settings, State, User, Users, Worker,
+    ClientDoor, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, State, User, Users,
+    Worker,
 };
 use connect_gateway::door::Inherited;
 use connect_gateway::files::{fingerprint, replace};
@@ -61,14 +62,19 @@ impl Gateway {
         let settings = Settings {
             client_door: ClientDoor {
                 listen: vec![client],
+                protocol: Protocol::Http,
+                tls: None,
             },
             peer_door: None,
             worker: Worker {
                 address: worker,
                 internal,
+                internal_other: None,
             },
             peers: Vec::new(),
             retry_limit_ms: 3000,
+            metrics: None,
+            log_level: LogLevel::Info,
             users_file: path("users.json"),
             state_file: path("state.json"),
         };
