@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
@@ -54,13 +54,26 @@ pub(crate) async fn download(
         last_modified: header(response.headers(), &LAST_MODIFIED),
     };
     let mut served = 0_u64;
+    let (mut stretch, mut waited) = (0_u64, Duration::ZERO);
     loop {
+        let asked = Instant::now();
         let piece = timeout(times.stall, response.chunk())
             .await
             .map_err(|_| expired(Stage::Stall, times.stall))?
             .map_err(|error| classify(error, &authority, times.connect))?;
         let Some(bytes) = piece else { break };
         served += bytes.len() as u64;
+        stretch += bytes.len() as u64;
+        waited += asked.elapsed();
+        if waited >= times.slowest.within {
+            if stretch < times.slowest.bytes {
+                return Err(BundleError::Slow {
+                    authority,
+                    slowest: times.slowest,
+                });
+            }
+            (stretch, waited) = (0, Duration::ZERO);
+        }
         if served > options.limits.compressed {
             return Err(BundleError::TooLarge(Limit::Compressed(
                 options.limits.compressed,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::entry::Refusal;
-use crate::limits::Limit;
+use crate::fetch::Pace;
+use crate::limits::{Limit, Size};
 
 /// Whose move it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,7 @@ impl fmt::Display for NetworkCause {
 /// Why a bundle is not in the store.
 ///
 /// `Display` is one line fit for a status: complete without its sources, and without any credential.
+/// What is wrong comes before where, since a status may be cut at its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
     /// The URL cannot be fetched from at all.
@@ -80,7 +82,7 @@ pub enum BundleError {
         reason: &'static str,
     },
     /// No response, or not all of it.
-    #[error("cannot download the plugin from {authority}: {cause}")]
+    #[error("cannot download: {cause} ({authority})")]
     Network {
         /// Host and port that were asked.
         authority: String,
@@ -90,7 +92,7 @@ pub enum BundleError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A time limit passed.
-    #[error("cannot download the plugin from {authority}: {}", timeout(*.stage, *.limit))]
+    #[error("cannot download: {} ({authority})", timeout(*.stage, *.limit))]
     Timeout {
         /// Host and port that were asked.
         authority: String,
@@ -99,8 +101,16 @@ pub enum BundleError {
         /// Its value.
         limit: Duration,
     },
+    /// The body comes in, but so slowly that nobody should wait for it.
+    #[error("cannot download: it sends less than {} ({authority})", pace(.slowest))]
+    Slow {
+        /// Host and port that were asked.
+        authority: String,
+        /// The limit.
+        slowest: Pace,
+    },
     /// The server answered, but not with a bundle.
-    #[error("cannot download the plugin from {authority}: it answered {code}{}", phrase(*.code))]
+    #[error("cannot download: it answered {code}{} ({authority})", phrase(*.code))]
     Status {
         /// Host and port that answered.
         authority: String,
@@ -108,7 +118,7 @@ pub enum BundleError {
         code: u16,
     },
     /// A redirect that is not followed.
-    #[error("cannot download the plugin from {authority}: {reason}")]
+    #[error("cannot download: {reason} ({authority})")]
     Redirect {
         /// Host and port that were asked first.
         authority: String,
@@ -179,6 +189,7 @@ impl BundleError {
             Self::Url { .. } => Fault::Url,
             Self::Network { .. }
             | Self::Timeout { .. }
+            | Self::Slow { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
             | Self::EmptyBody
@@ -206,12 +217,20 @@ impl BundleError {
     }
 }
 
-fn timeout(stage: Stage, limit: Duration) -> String {
-    let limit = if limit.subsec_millis() == 0 {
+fn seconds(limit: Duration) -> String {
+    if limit.subsec_millis() == 0 {
         format!("{} s", limit.as_secs())
     } else {
         format!("{} ms", limit.as_millis())
-    };
+    }
+}
+
+fn pace(slowest: &Pace) -> String {
+    format!("{} in {}", Size(slowest.bytes), seconds(slowest.within))
+}
+
+fn timeout(stage: Stage, limit: Duration) -> String {
+    let limit = seconds(limit);
     match stage {
         Stage::Connect => format!("no connection within {limit}"),
         Stage::FirstByte => format!("no answer within {limit}"),

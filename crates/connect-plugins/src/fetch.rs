@@ -46,6 +46,15 @@ impl fmt::Debug for Proxies {
     }
 }
 
+/// A pace of a server. Only the time that is spent waiting for it counts, not our own unpacking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// So many bytes at least,
+    pub bytes: u64,
+    /// in each such stretch of time.
+    pub within: Duration,
+}
+
 /// How long each part of a download may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -55,18 +64,25 @@ pub struct Timeouts {
     pub first_byte: Duration,
     /// Without a byte of the body.
     pub stall: Duration,
+    /// The slowest body that is worth waiting for.
+    pub slowest: Pace,
     /// The whole download, the waiting for our own unpacking included.
     pub total: Duration,
 }
 
 impl Default for Timeouts {
     /// The server is another charm's unit or a file server: it answers in a second or not at all.
-    /// Total: 1 GiB at 2 MiB/s.
+    /// While we wait a hook stands still, and with it every other client, so that no server that
+    /// gives next to nothing may keep us longer than about ten seconds. Total: 1 GiB at 2 MiB/s.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(20),
-            stall: Duration::from_secs(20),
+            first_byte: Duration::from_secs(10),
+            stall: Duration::from_secs(5),
+            slowest: Pace {
+                bytes: 128 << 10,
+                within: Duration::from_secs(8),
+            },
             total: Duration::from_mins(10),
         }
     }

@@ -68,7 +68,7 @@ pub use contract::{Contract, Kind, PluginClass};
 pub use digest::Digest;
 pub use entry::Refusal;
 pub use error::{BundleError, Fault, NetworkCause, Stage};
-pub use fetch::{Admitted, FetchOptions, Proxies, Stored, Timeouts, fetch};
+pub use fetch::{Admitted, FetchOptions, Pace, Proxies, Stored, Timeouts, fetch};
 pub use limits::{Limit, Limits};
 pub use safe_url::SafeUrl;
 pub use store::{

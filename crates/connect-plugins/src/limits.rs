@@ -129,7 +129,7 @@ impl fmt::Display for Limit {
 }
 
 /// Bytes as a person writes them: whole units, without rounding anything away.
-struct Size(u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -178,8 +178,8 @@ fn databags(stage: &Stage) {
 
 /// Servers that serve no plugin.
 fn servers(stage: &Stage) {
-    let from = |fault: &str| format!("plugin-url: cannot download the plugin from {fault}");
-    let ours = |fault: &str| from(&format!("{}: {fault}", stage.authority));
+    let from = |fault: &str| format!("plugin-url: cannot download: {fault}");
+    let ours = |fault: &str| from(&format!("{fault} ({})", stage.authority));
     let page = "<!DOCTYPE html><html><body>Not here</body></html>";
     let rows = [
         (
@@ -201,7 +201,7 @@ fn servers(stage: &Stage) {
         ),
         (
             json!({"do": "stall-before-head"}),
-            ours("no answer within 20 s"),
+            ours("no answer within 10 s"),
         ),
         (
             json!({"do": "status", "code": 404}),
@@ -210,7 +210,7 @@ fn servers(stage: &Stage) {
     ];
     stage.write_url("http://127.0.0.9:1/plugin.tar");
     stage.join();
-    let refused = from("127.0.0.9:1: connection refused");
+    let refused = from("connection refused (127.0.0.9:1)");
     stage.is_named(&refused, SOON);
     for (number, (behaviour, fault)) in rows.iter().enumerate() {
         stage.answer(behaviour);

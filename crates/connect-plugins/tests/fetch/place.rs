@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use connect_plugins::{
-    Admitted, BundleError, FetchOptions, SafeUrl, Stored, Timeouts, fetch, install_tls_provider,
+    Admitted, BundleError, FetchOptions, Pace, SafeUrl, Stored, Timeouts, fetch,
+    install_tls_provider,
 };
 use testkit::{Behaviour, MisbehavingServer};
 
@@ -44,6 +45,10 @@ impl Place {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(5),
             stall: Duration::from_secs(5),
+            slowest: Pace {
+                bytes: 1,
+                within: Duration::from_secs(5),
+            },
             total: Duration::from_secs(15),
         };
         options
