@@ -51,7 +51,7 @@ packages() {
     export DEBIAN_FRONTEND=noninteractive
     local log=$OUT/packages.log
     if ! { watched "$log" 'Get:*' 'lists fetched' apt-get -q update &&
-        watched "$log" 'Setting up *' 'packages set up' apt-get -qy install --no-install-recommends "${wanted[@]}"; }; then
+        watched "$log" '@(Get:|Unpacking |Setting up )*' 'packages fetched, unpacked, set up' apt-get -qy install --no-install-recommends "${wanted[@]}"; }; then
         tail -n 20 "$log" >&2
         die "cannot install the packages; the log is $log"
     fi
