@@ -49,11 +49,13 @@ packages() {
     command -v apt-get >/dev/null || die "these packages are missing and this is not Debian or Ubuntu: ${wanted[*]}"
     say "installing ${wanted[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    local log=$OUT/packages.log
-    if ! { watched "$log" 'Get:*' 'lists fetched' apt-get -q update &&
-        watched "$log" '@(Get:|Unpacking |Setting up )*' 'packages fetched, unpacked, set up' apt-get -qy install --no-install-recommends "${wanted[@]}"; }; then
-        tail -n 20 "$log" >&2
-        die "cannot install the packages; the log is $log"
+    local lists=$OUT/lists.log packages=$OUT/packages.log
+    # A list that cannot be fetched is only a warning: it may be of somebody else's archive.
+    if ! { watched "$lists" 'Get:*' 'lists fetched' apt-get -q update &&
+        watched "$packages" '@(Get:|Unpacking |Setting up )*' 'packages fetched, unpacked, set up' \
+            apt-get -qy install --no-install-recommends "${wanted[@]}"; }; then
+        grep -shE '^(E|W|Err):' "$lists" "$packages" | tail -n 20 >&2
+        die "cannot install the packages; the logs are $lists and $packages"
     fi
 }
 
