@@ -11,22 +11,6 @@ OUT=$TARGET/kafka
 # Pinned, so that every Maven resolves alike.
 COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
 
-# watched LOG PATTERN WORDS COMMAND...: runs the command with its output in LOG, and says every five
-# seconds how many of its lines are like PATTERN. In the foreground, so that an interrupt ends it too.
-watched() {
-    local log=$1 pattern=$2 words=$3 line count=0 next=$((SECONDS + 5))
-    shift 3
-    "$@" </dev/null 2>&1 | tee "$log" | while true; do
-        if IFS= read -r -t 1 line; then
-            # shellcheck disable=SC2053
-            [[ $line != $pattern ]] || count=$((count + 1))
-        elif [ $? -le 128 ]; then # not a time-out: the output ended
-            break
-        fi
-        [ "$SECONDS" -lt "$next" ] || { printf '    %s %s\n' "$count" "$words" && next=$((SECONDS + 5)); }
-    done
-}
-
 packages() {
     local wanted=()
     need() { command -v "$1" >/dev/null 2>&1 || wanted+=("$2"); }
@@ -49,32 +33,19 @@ packages() {
     command -v apt-get >/dev/null || die "these packages are missing and this is not Debian or Ubuntu: ${wanted[*]}"
     say "installing ${wanted[*]}"
     export DEBIAN_FRONTEND=noninteractive
-    local lists=$OUT/lists.log packages=$OUT/packages.log
-    # A list that cannot be fetched is only a warning: it may be of somebody else's archive.
-    if ! { watched "$lists" 'Get:*' 'lists fetched' apt-get -q update &&
-        watched "$packages" '@(Get:|Unpacking |Setting up )*' 'packages fetched, unpacked, set up' \
-            apt-get -qy install --no-install-recommends "${wanted[@]}"; }; then
-        grep -shE '^(E|W|Err):' "$lists" "$packages" | tail -n 20 >&2
-        die "cannot install the packages; the logs are $lists and $packages"
-    fi
+    apt-get -q update
+    apt-get -qy install --no-install-recommends "${wanted[@]}"
 }
 
 toolchain() {
     export PATH=$HOME/.cargo/bin:$PATH
-    local channel found
+    command -v cargo >/dev/null 2>&1 && return
+    say "there is no cargo: fetching a Rust toolchain with rustup (https://rustup.rs)"
+    local channel
     channel=$(sed -n 's/^channel *= *"\(.*\)"/\1/p' rust-toolchain.toml)
-    local get="install Rust $channel or later as https://rustup.rs says, so that \`cargo --version\` works here, and try again"
-    if command -v cargo >/dev/null 2>&1; then
-        # Here, where rust-toolchain.toml counts: a rustup that lacks the toolchain fetches it now.
-        found=$(cargo --version) || die "there is a cargo, but it does not run; $get"
-        found=${found#cargo } found=${found%% *}
-        printf '%s\n' "$channel" "$found" | sort -CV || die "cargo $found is too old; $get"
-        return
-    fi
-    say "there is no cargo: fetching Rust $channel with rustup (https://rustup.rs)"
     curl --proto '=https' --tlsv1.2 -sSf --retry 3 https://sh.rustup.rs \
         | sh -s -- -y --no-modify-path --profile minimal --default-toolchain "$channel" -c clippy -c rustfmt \
-        || die "cannot fetch Rust from here; $get"
+        || die "cannot fetch a Rust toolchain; install one as https://rustup.rs says and try again"
 }
 
 # jars NAME: the runtime jars of kafka/NAME/pom.xml in $OUT/NAME/libs, unless they are there already.
@@ -88,8 +59,15 @@ jars() {
         rm -rf "${OUT:?}/$name"
         mkdir -p "$OUT/$name"
         # Maven checks each file against the checksum beside it; strictly, so that a bad one fails.
-        if watched "$log" '*Downloaded from*' 'files fetched' \
-            mvn -B -C -f "$pom" "$COPY" -DincludeScope=runtime -DoutputDirectory="$(realpath "$OUT/$name")/libs"; then
+        mvn -B -C -f "$pom" "$COPY" -DincludeScope=runtime \
+            -DoutputDirectory="$(realpath "$OUT/$name")/libs" >"$log" 2>&1 &
+        local maven=$! ticks=0
+        while kill -0 $maven 2>/dev/null; do
+            sleep 0.5
+            ticks=$((ticks + 1))
+            [ $((ticks % 10)) -eq 0 ] && printf '    %s files fetched\n' "$(grep -c 'Downloaded from' "$log")"
+        done
+        if wait $maven; then
             printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' | wc -l)" "$(du -sh "$OUT/$name/libs" | cut -f1)"
             echo "$sum" >"$stamp"
             return
@@ -122,9 +100,9 @@ jre() {
     mv "$file.new" "$file"
 }
 
-mkdir -p "$OUT"
 packages
 toolchain
+mkdir -p "$OUT"
 jars worker
 jars broker
 jars connect-file

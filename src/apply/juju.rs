@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use connect_core::observation::{Observation, OwnSecret, Reading};
-use connect_core::plan::{Mint, MintedValue, Promise};
+use connect_core::plan::{Mint, MintedValue, Promise, SecretOwner};
 use connect_core::secret::Secret;
+use connect_core::wire::certificates;
 use hook_tools::{Level, SecretError, ToolError};
 
+use crate::host::request;
 use crate::host::x509::{self, CertificateError};
 use crate::observe::juju::own_uri;
 use crate::report;
@@ -31,6 +33,14 @@ pub enum JujuError {
         /// Reason.
         source: SecretError,
     },
+    /// A certificate could not be asked for.
+    #[error("cannot ask for a certificate on {relation}")]
+    Request {
+        /// Relation.
+        relation: String,
+        /// Reason.
+        source: CertificateError,
+    },
     /// A promise could not be published.
     #[error("cannot publish {what}")]
     Publish {
@@ -50,9 +60,13 @@ pub enum JujuError {
 pub fn keep(minted: &[Mint], seen: &mut Observation, world: &World) -> Result<(), JujuError> {
     for mint in minted {
         let content = content(mint)?;
+        let owner = match mint.owner {
+            SecretOwner::Application => hook_tools::SecretOwner::Application,
+            SecretOwner::Unit => hook_tools::SecretOwner::Unit,
+        };
         let uri = world
             .tools
-            .add_secret(&mint.label, &mint.description, &exposed(&content))
+            .add_secret(owner, &mint.label, &mint.description, &exposed(&content))
             .map_err(|source| JujuError::Keep {
                 label: mint.label.clone(),
                 source,
@@ -69,7 +83,12 @@ pub fn keep(minted: &[Mint], seen: &mut Observation, world: &World) -> Result<()
 }
 
 fn content(mint: &Mint) -> Result<BTreeMap<String, Secret<String>>, JujuError> {
+    let make = |source| JujuError::Make {
+        label: mint.label.clone(),
+        source,
+    };
     let mut authority = None;
+    let mut tls_key = None;
     let mut content = BTreeMap::new();
     for (key, value) in &mint.content {
         let value = match value {
@@ -77,12 +96,7 @@ fn content(mint: &Mint) -> Result<BTreeMap<String, Secret<String>>, JujuError> {
             MintedValue::CaCertificate | MintedValue::CaKey => {
                 let pair = match authority.take() {
                     Some(pair) => pair,
-                    None => {
-                        x509::mint_authority(&mint.label).map_err(|source| JujuError::Make {
-                            label: mint.label.clone(),
-                            source,
-                        })?
-                    }
+                    None => x509::mint_authority(&mint.label).map_err(make)?,
                 };
                 let chosen = if *value == MintedValue::CaKey {
                     pair.key.clone()
@@ -90,6 +104,19 @@ fn content(mint: &Mint) -> Result<BTreeMap<String, Secret<String>>, JujuError> {
                     Secret::new(pair.certificate.clone())
                 };
                 authority = Some(pair);
+                chosen
+            }
+            MintedValue::TlsKey | MintedValue::TlsPublicKey => {
+                let pair = match tls_key.take() {
+                    Some(pair) => pair,
+                    None => request::mint_key().map_err(make)?,
+                };
+                let chosen = if *value == MintedValue::TlsKey {
+                    pair.private.clone()
+                } else {
+                    Secret::new(pair.public.clone())
+                };
+                tls_key = Some(pair);
                 chosen
             }
         };
@@ -115,7 +142,8 @@ fn exposed(content: &BTreeMap<String, Secret<String>>) -> BTreeMap<String, Strin
 pub fn publish(promises: &[Promise], seen: &Observation, world: &World) -> Result<(), JujuError> {
     for promise in promises {
         let what = describe(promise);
-        match one(promise, seen, world) {
+        let signed = signed(promise)?;
+        match one(signed.as_ref().unwrap_or(promise), seen, world) {
             Ok(()) => {}
             Err(SecretError::Tool(error)) if error.is_gone() => {
                 let text = format!("left out {what}: {}", report::chain(&error));
@@ -131,6 +159,31 @@ pub fn publish(promises: &[Promise], seen: &Observation, world: &World) -> Resul
         }
     }
     Ok(())
+}
+
+/// A request for a certificate, signed with the key it is for: from then on a change of our databag
+/// like any other.
+fn signed(promise: &Promise) -> Result<Option<Promise>, JujuError> {
+    let Promise::RequestCertificate {
+        relation,
+        key,
+        subject,
+        id,
+    } = promise
+    else {
+        return Ok(None);
+    };
+    let pem = request::request(key, subject, id).map_err(|source| JujuError::Request {
+        relation: format!("{}:{}", relation.endpoint, relation.id),
+        source,
+    })?;
+    Ok(Some(Promise::SetUnitData {
+        relation: relation.clone(),
+        changes: BTreeMap::from([(
+            certificates::REQUESTS.to_owned(),
+            Some(certificates::requests(&pem)),
+        )]),
+    }))
 }
 
 fn one(promise: &Promise, seen: &Observation, world: &World) -> Result<(), SecretError> {
@@ -152,6 +205,8 @@ fn one(promise: &Promise, seen: &Observation, world: &World) -> Result<(), Secre
         Promise::SetSecret { label, content } => {
             tools.set_secret(&uri(label)?, &exposed(content))?;
         }
+        // Signed before, hence one of the above by now.
+        Promise::RequestCertificate { .. } => {}
         Promise::GrantSecret { label, relation } => {
             tools.grant_secret(&uri(label)?, &relation.endpoint, relation.id)?;
         }
@@ -174,6 +229,9 @@ fn describe(promise: &Promise) -> String {
                 relation.endpoint,
                 relation.id
             )
+        }
+        Promise::RequestCertificate { relation, .. } => {
+            format!("a request on {}:{}", relation.endpoint, relation.id)
         }
         Promise::SetSecret { label, .. } => format!("new content of secret {label}"),
         Promise::GrantSecret { label, relation } => {

@@ -19,6 +19,7 @@ pub(super) struct Fetch<'a> {
     client: RelationId,
     url: &'a Secret<String>,
     max_mib: u64,
+    authorities: &'a [String],
 }
 
 /// The fetches that `steps` begin with.
@@ -30,6 +31,7 @@ pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
                 client,
                 url,
                 max_mib,
+                authorities,
             } = step
             else {
                 return None;
@@ -38,6 +40,7 @@ pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
                 client: *client,
                 url,
                 max_mib: *max_mib,
+                authorities,
             })
         })
         .collect()
@@ -117,6 +120,11 @@ fn options(fetch: &Fetch<'_>, world: &World) -> Result<FetchOptions, String> {
         ..Limits::default()
     };
     options.proxies = Some(world.proxies());
+    options.extra_ca_pem = fetch
+        .authorities
+        .iter()
+        .map(|pem| pem.clone().into_bytes())
+        .collect();
     Ok(options)
 }
 

@@ -10,5 +10,7 @@ pub mod fs;
 pub mod http;
 pub mod java;
 pub mod loopback;
+pub mod names;
+pub mod request;
 pub mod systemd;
 pub mod x509;

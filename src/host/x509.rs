@@ -8,16 +8,26 @@ use rcgen::{
     KeyUsagePurpose, SanType, date_time_ymd,
 };
 
+use super::exec::ExecError;
+
 /// A certificate or key could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action}")]
-pub struct CertificateError {
-    action: &'static str,
-    source: rcgen::Error,
+pub enum CertificateError {
+    /// The library refuses.
+    #[error("cannot {action}")]
+    Library {
+        /// What was to be done.
+        action: &'static str,
+        /// Reason.
+        source: rcgen::Error,
+    },
+    /// A program that makes keys does not.
+    #[error("cannot make a private key")]
+    Program(#[source] ExecError),
 }
 
-fn failed(action: &'static str) -> impl FnOnce(rcgen::Error) -> CertificateError {
-    move |source| CertificateError { action, source }
+pub(super) fn failed(action: &'static str) -> impl FnOnce(rcgen::Error) -> CertificateError {
+    move |source| CertificateError::Library { action, source }
 }
 
 /// A certificate with its key, both PEM.

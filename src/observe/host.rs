@@ -15,7 +15,7 @@ use connect_core::observation::{Bundle, FileFact, Host, ServiceFact, StartFacts}
 use crate::host::accounts::Accounts;
 use crate::host::exec::ExecError;
 use crate::host::fs::{self, FsError};
-use crate::host::{java, systemd};
+use crate::host::{java, names, systemd};
 use crate::observe::log;
 use crate::world::World;
 
@@ -73,6 +73,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
     Ok(Host {
         memory_mib: memory_mib()?,
         java: java::find(&world.root, Path::new(&layout.jres()), JAVA),
+        names: names::names(&world.root)?,
         users: users(&accounts),
         workloads: workloads(layout)?,
         jres: visible(&layout.jres())?.into_iter().collect(),
@@ -106,6 +107,7 @@ pub fn files(layout: &Layout) -> Vec<String> {
         layout.peer_key(),
         layout.peer_identity(),
         layout.internal_ca(),
+        layout.client_pem(),
         layout.wake_script(),
     ];
     files.extend(UNITS.map(|unit| format!("{}/{unit}", layout.systemd())));

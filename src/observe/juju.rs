@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use connect_core::observation::{
-    ClientRelation, ConfigValue, Databag, Hook, Host, Identity, KafkaRelation, Life, Network,
-    Observation, OwnSecret, PeerRelation, Reading, RelationId,
+    CertificatesRelation, ClientRelation, ConfigValue, Databag, Hook, Host, Identity,
+    KafkaRelation, Life, Network, Observation, OwnSecret, PeerRelation, Reading, RelationId,
+    TransferRelation,
 };
 use connect_core::secret::Secret;
 use connect_core::wire::{self, labels};
@@ -38,6 +39,8 @@ pub fn observe(world: &World, hook: Hook) -> Result<Observation, ToolError> {
     };
     seen.kafka = reader.kafka()?;
     seen.clients = reader.clients()?;
+    seen.certificates = reader.certificates()?;
+    seen.transfers = reader.transfers()?;
     seen.secrets = own_secrets(world, &seen)?;
     seen.network = network(tools)?;
     seen.opened_ports = tools.opened_ports()?;
@@ -60,6 +63,8 @@ fn empty(world: &World, hook: Hook) -> Observation {
         peers: None,
         kafka: BTreeMap::new(),
         clients: BTreeMap::new(),
+        certificates: BTreeMap::new(),
+        transfers: BTreeMap::new(),
         secrets: BTreeMap::new(),
         minted: BTreeSet::new(),
         network: Network::default(),
@@ -253,6 +258,58 @@ impl Relations<'_> {
         }
     }
 
+    fn certificates(&self) -> Result<BTreeMap<RelationId, CertificatesRelation>, ToolError> {
+        let endpoint = wire::CERTIFICATES;
+        let mut relations = BTreeMap::new();
+        for (id, life) in self.listed(endpoint)? {
+            let mut relation = CertificatesRelation {
+                life,
+                ours: Databag::new(),
+                theirs: Databag::new(),
+            };
+            if life == Life::Live {
+                let tools = &self.world.tools;
+                let application = self.application(endpoint, id)?;
+                relation.ours = databag(tools, endpoint, id, &self.world.context.unit)?;
+                relation.theirs = databag(tools, endpoint, id, &application)?;
+            }
+            relations.insert(id, relation);
+        }
+        Ok(relations)
+    }
+
+    fn transfers(&self) -> Result<BTreeMap<RelationId, TransferRelation>, ToolError> {
+        let endpoint = wire::RECEIVE_CA_CERT;
+        let tools = &self.world.tools;
+        let mut relations = BTreeMap::new();
+        for (id, life) in self.listed(endpoint)? {
+            let mut relation = TransferRelation {
+                life,
+                ours: None,
+                theirs: Databag::new(),
+                units: BTreeMap::new(),
+            };
+            if life == Life::Live {
+                let application = self.application(endpoint, id)?;
+                relation.ours = self.ours(endpoint, id)?;
+                relation.theirs = databag(tools, endpoint, id, &application)?;
+            }
+            // Version 0 is in the units' databags, and in theirs only.
+            if life == Life::Live && relation.theirs.is_empty() {
+                let units = match tools.relation_units(endpoint, id) {
+                    Err(error) if error.is_gone() => Vec::new(),
+                    units => units?,
+                };
+                for unit in units {
+                    let bag = databag(tools, endpoint, id, &unit)?;
+                    relation.units.insert(unit, bag);
+                }
+            }
+            relations.insert(id, relation);
+        }
+        Ok(relations)
+    }
+
     fn clients(&self) -> Result<BTreeMap<RelationId, ClientRelation>, ToolError> {
         let endpoint = wire::CONNECT_CLIENT;
         let mut relations = BTreeMap::new();
@@ -290,7 +347,12 @@ fn own_secrets(
 ) -> Result<BTreeMap<String, Reading<OwnSecret>>, ToolError> {
     let published = published_uris(seen);
     let mut secrets = BTreeMap::new();
-    for label in labels::wanted(seen.leader, &seen.clients, seen.peers.as_ref()) {
+    for label in labels::wanted(
+        seen.leader,
+        &seen.clients,
+        seen.peers.as_ref(),
+        !seen.certificates.is_empty(),
+    ) {
         // Following a new one keeps Juju from holding the older ones for us.
         let changed = matches!(
             &world.context.hook,
@@ -305,7 +367,9 @@ fn own_secrets(
             Ok(content) => {
                 let uri = match published.get(&label) {
                     Some(uri) => Some(uri.clone()),
-                    None if seen.leader && label != labels::INTERNAL => {
+                    None if seen.leader
+                        && !matches!(label.as_str(), labels::INTERNAL | labels::TLS_KEY) =>
+                    {
                         Some(own_uri(world, &label)?)
                     }
                     None => None,
@@ -333,6 +397,7 @@ fn published_uris(seen: &Observation) -> BTreeMap<String, String> {
             match key.as_str() {
                 wire::SECRET_USER => uris.insert(labels::user(*id), uri.clone()),
                 wire::SECRET_EXTRA => uris.insert(labels::extra(*id), uri.clone()),
+                wire::SECRET_TLS => uris.insert(labels::tls(*id), uri.clone()),
                 _ => None,
             };
         }

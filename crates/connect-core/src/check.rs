@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::gateway::Users;
 use crate::limits;
 use crate::observation::{Hook, Life, Observation, Reading, RelationId};
-use crate::plan::{MintedValue, Plan, Promise, Step};
+use crate::plan::{Mint, MintedValue, Plan, Promise, SecretOwner, Step};
 use crate::wire::{self, labels, schema};
 
 /// What a plan does that it must not; empty for a good plan.
@@ -15,6 +15,7 @@ pub fn violations(seen: &Observation, plan: &Plan) -> Vec<String> {
     leadership(seen, plan, &mut found);
     publication(seen, plan, &mut found);
     removal(seen, plan, &mut found);
+    encryption(seen, plan, &mut found);
     secrecy(seen, plan, &mut found);
     users(seen, plan, &mut found);
     let mut paths = BTreeSet::new();
@@ -34,16 +35,21 @@ pub fn violations(seen: &Observation, plan: &Plan) -> Vec<String> {
 
 /// Only the leader speaks for the application, and nobody does while leaving.
 fn leadership(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
-    let for_application = plan.promises.iter().any(|promise| {
-        matches!(
-            promise,
-            Promise::SetApplicationData { .. }
-                | Promise::SetSecret { .. }
-                | Promise::GrantSecret { .. }
-                | Promise::RemoveSecret { .. }
-        )
+    let for_application = plan.promises.iter().any(|promise| match promise {
+        Promise::SetApplicationData { .. }
+        | Promise::SetSecret { .. }
+        | Promise::GrantSecret { .. } => true,
+        Promise::RemoveSecret { label } => label != labels::TLS_KEY,
+        Promise::SetUnitData { .. }
+        | Promise::RequestCertificate { .. }
+        | Promise::OpenPort { .. }
+        | Promise::ClosePort { .. }
+        | Promise::SetWorkloadVersion { .. } => false,
     });
-    if (for_application || !plan.minted.is_empty()) && (!seen.leader || seen.hook == Hook::Leave) {
+    let mints = |mint: &Mint| mint.owner == SecretOwner::Application;
+    if (for_application || plan.minted.iter().any(mints))
+        && (!seen.leader || seen.hook == Hook::Leave)
+    {
         found.push("a unit speaks for the application without the right to".to_owned());
     }
 }
@@ -114,6 +120,42 @@ fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
     }
 }
 
+/// Clients are told https only when every door that they are told of presents a certificate, and
+/// told of a secret about it only with the right to read it.
+fn encryption(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    for promise in &plan.promises {
+        let Promise::SetApplicationData { relation, changes } = promise else {
+            continue;
+        };
+        if relation.endpoint != wire::CONNECT_CLIENT {
+            continue;
+        }
+        let id = relation.id;
+        let told = changes.get(wire::ENDPOINTS).and_then(Option::as_ref);
+        let before = seen
+            .clients
+            .get(&id)
+            .and_then(|client| client.ours.as_ref()?.get(wire::ENDPOINTS));
+        let is_https = |text: &String| text.starts_with("https");
+        if told.is_some_and(is_https) && !before.is_some_and(is_https) {
+            for (unit, data) in seen.peers.iter().flat_map(|peers| &peers.others) {
+                let data = wire::peer::read_unit(data);
+                let presents = data.tls.is_some_and(|tls| tls.https);
+                if data.address.is_some() && !data.leaving && !presents {
+                    found.push(format!("client {id} is told https before {unit} speaks it"));
+                }
+            }
+        }
+        let secret = changes.get(wire::SECRET_TLS).is_some_and(Option::is_some);
+        let granted = plan.promises.iter().any(|promise| {
+            matches!(promise, Promise::GrantSecret { label, .. } if *label == labels::tls(id))
+        });
+        if secret && !granted {
+            found.push(format!("client {id} is told of a secret it may not read"));
+        }
+    }
+}
+
 /// Connectors and secrets are taken only from clients that are gone.
 fn removal(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
     let data = seen
@@ -138,11 +180,10 @@ fn removal(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
         let Promise::RemoveSecret { label } = promise else {
             continue;
         };
-        let of_live = seen
-            .clients
-            .keys()
-            .filter(|id| stays(id))
-            .any(|id| [labels::user(*id), labels::extra(*id)].contains(label));
+        let of_live =
+            seen.clients.keys().filter(|id| stays(id)).any(|id| {
+                [labels::user(*id), labels::tls(*id), labels::extra(*id)].contains(label)
+            });
         if of_live || label == labels::INTERNAL {
             found.push(format!("secret {label} is removed while it is needed"));
         }
@@ -163,7 +204,7 @@ fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
         .flat_map(|relation| relation.secrets.values())
         .filter_map(Reading::known)
         .flatten();
-    let hidden = [wire::PASSWORD, wire::CA_KEY];
+    let hidden = [wire::PASSWORD, wire::CA_KEY, wire::PRIVATE_KEY];
     for (key, value) in own.chain(kafka) {
         if hidden.contains(&key.as_str()) {
             values.insert(value.expose());
@@ -174,6 +215,7 @@ fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             if let MintedValue::Text(text) = value
                 && text.expose().len() >= limits::PASSWORD_LENGTH
                 && !text.expose().starts_with("http")
+                && !text.expose().starts_with("-----BEGIN CERTIFICATE-----")
             {
                 values.insert(text.expose());
             }

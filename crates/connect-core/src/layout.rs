@@ -78,6 +78,9 @@ paths! {
     peer_identity = "/etc/kafka-connect-gateway/peer.identity";
     /// The internal CA's certificate.
     internal_ca = "/etc/kafka-connect-gateway/ca.crt";
+    /// The client door's certificates with their private key, 0640: one file, so that a renewal is
+    /// one rename.
+    client_pem = "/etc/kafka-connect-gateway/client.pem";
     /// The gateway's state.
     gateway_state = "/run/kafka-connect-gateway/state.json";
     /// The gateway program.

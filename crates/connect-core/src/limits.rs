@@ -17,6 +17,23 @@ pub const RETRY_DELETE_S: u64 = 10;
 /// How long, in seconds, a client's old password works after a rotation: clients read the new
 /// revision in their `secret-changed` hook, which may wait behind a slow hook of theirs.
 pub const ROTATION_GRACE_S: u64 = 600;
+/// How long, in seconds, the client door answers http and https after clients were told to change:
+/// they read it in a hook of theirs, as after a rotation.
+pub const SWITCH_GRACE_S: u64 = 600;
+/// How long, in seconds, a certificate of a CA that is new to clients waits after they were told of
+/// it. A client's hook runs within a second or two when nothing else is queued; the certificate has
+/// to be seen within 30 s.
+pub const CA_SPREAD_S: u64 = 12;
+/// Part of a certificate's lifetime, in percent, after which the next one is asked for; a unit's
+/// number makes it up to 9 less, so that units do not change together.
+pub const RENEW_PERCENT: u64 = 80;
+/// Least age, in seconds, at which a certificate is renewed: a provider that issues some that have
+/// all but ended must not be asked without end.
+pub const RENEW_LEAST_S: u64 = 60;
+/// From how many seconds on something is too far off to be woken for: hooks come every few minutes.
+pub const FAR_S: u64 = 86_400;
+/// Longest common name in a certificate, in characters (X.520).
+pub const COMMON_NAME_LENGTH: usize = 64;
 /// Longest wait, in seconds, when the worker is stopped for good; measured stops take 1 to 4 s.
 pub const STOP_WAIT_S: u64 = 10;
 /// Characters of a generated password: more than 190 bits of `[A-Za-z0-9]`.

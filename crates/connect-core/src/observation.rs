@@ -59,7 +59,11 @@ pub struct Observation {
     pub kafka: BTreeMap<RelationId, KafkaRelation>,
     /// Relations on `connect-client`, by id.
     pub clients: BTreeMap<RelationId, ClientRelation>,
-    /// Application-owned secrets that were looked up by label: those that
+    /// Relations on `certificates`, by id.
+    pub certificates: BTreeMap<RelationId, CertificatesRelation>,
+    /// Relations on `receive-ca-cert`, by id.
+    pub transfers: BTreeMap<RelationId, TransferRelation>,
+    /// Secrets of ours, the application's and this unit's, that were looked up by label: those that
     /// [`crate::wire::labels::wanted`] names.
     pub secrets: BTreeMap<String, Reading<OwnSecret>>,
     /// Labels of the secrets that this very hook minted: usable now, kept only if it exits 0.
@@ -218,7 +222,31 @@ pub struct ClientRelation {
     pub theirs: Databag,
 }
 
-/// An application-owned secret as read by its label.
+/// A relation on `certificates`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertificatesRelation {
+    /// Whether it stays.
+    pub life: Life,
+    /// What this unit wrote into its own databag.
+    pub ours: Databag,
+    /// What the provider wrote.
+    pub theirs: Databag,
+}
+
+/// A relation on `receive-ca-cert`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TransferRelation {
+    /// Whether it stays.
+    pub life: Life,
+    /// What we wrote; absent on a unit that may not read it.
+    pub ours: Option<Databag>,
+    /// What the provider's application wrote.
+    pub theirs: Databag,
+    /// What its units wrote, by name; not asked for when the application's says it all.
+    pub units: BTreeMap<String, Databag>,
+}
+
+/// A secret of ours as read by its label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnSecret {
     /// Its URI, known to the leader only.
@@ -256,6 +284,8 @@ pub struct Host {
     pub memory_mib: u64,
     /// Path of a `java` of version 17 or newer that was found, with its major version.
     pub java: Option<(String, u32)>,
+    /// Names that the machine has: its host name, and the longer ones it knows for it.
+    pub names: BTreeSet<String>,
     /// System users and groups of ours that exist.
     pub users: BTreeSet<String>,
     /// Workloads unpacked under [`crate::layout::Layout::workloads`]: directory name to Kafka

@@ -20,5 +20,5 @@ mod tools;
 pub use context::{Context, ContextError, JujuVersion};
 pub use hook::{Hook, Relation, SecretEvent};
 pub use network::NetworkInfo;
-pub use secret::{Revision, SecretError, SecretInfo, SecretRef};
+pub use secret::{Revision, SecretError, SecretInfo, SecretOwner, SecretRef};
 pub use tools::{Level, ToolError, Tools};

@@ -25,6 +25,15 @@ pub enum SecretRef<'a> {
     },
 }
 
+/// Whose secret it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretOwner {
+    /// The application's: all its units read it.
+    Application,
+    /// This unit's alone.
+    Unit,
+}
+
 /// Which revision to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revision {
@@ -62,14 +71,15 @@ pub enum SecretError {
 }
 
 impl Tools {
-    /// `secret-add --owner application`: creates a secret and returns its URI. Buffered until the
-    /// hook exits 0; readable in this hook at once. Leader only.
+    /// `secret-add`: creates a secret and returns its URI. Buffered until the hook exits 0; readable
+    /// in this hook at once. The application's: leader only.
     ///
     /// # Errors
     ///
     /// Not the leader; a label that exists fails only when the hook ends.
     pub fn add_secret(
         &self,
+        owner: SecretOwner,
         label: &str,
         description: &str,
         content: &Content,
@@ -77,7 +87,10 @@ impl Tools {
         let files = Files::new(label, content)?;
         let mut arguments = vec![
             "--owner",
-            "application",
+            match owner {
+                SecretOwner::Application => "application",
+                SecretOwner::Unit => "unit",
+            },
             "--label",
             label,
             "--description",

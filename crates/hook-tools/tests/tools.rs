@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use hook_tools::{Level, Revision, SecretRef, ToolError, Tools};
+use hook_tools::{Level, Revision, SecretOwner, SecretRef, ToolError, Tools};
 
 /// A directory with one script under the name of each tool, and the tools in it.
 struct Fake {
@@ -121,7 +121,10 @@ echo secret:abc"#
     );
     let fake = fake(&["secret-add", "secret-set"], &script);
     let content = BTreeMap::from([("password".to_owned(), "s3cret = '\n".to_owned())]);
-    let uri = fake.tools.add_secret("label", "text", &content).unwrap();
+    let uri = fake
+        .tools
+        .add_secret(SecretOwner::Unit, "label", "text", &content)
+        .unwrap();
     assert_eq!(uri, "secret:abc");
     fake.tools.set_secret(&uri, &content).unwrap();
     assert_eq!(fake.read("content"), "s3cret = '\ns3cret = '\n");

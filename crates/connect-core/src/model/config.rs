@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::gateway::TlsVersion;
 use crate::limits;
 use crate::observation::{ConfigValue, Identity};
+use crate::wire::x509::Certificate;
 
 /// The options' meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,10 @@ pub struct Config {
     pub heartbeat_interval_ms: u64,
     /// `rebalance-delay-ms`.
     pub rebalance_delay_ms: u64,
+    /// `extra-ca-certificates`: PEM of CAs that plugin servers may have their certificate from.
+    pub extra_ca_certificates: String,
+    /// `tls-minimum-version`: the oldest that clients may speak.
+    pub tls_minimum_version: TlsVersion,
     /// `retry-limit-s`: how long the gateway retries one request.
     pub retry_limit_s: u64,
 }
@@ -164,6 +170,14 @@ impl Config {
             session_timeout_ms,
             heartbeat_interval_ms: reader.number("heartbeat-interval-ms", 1000, 100, 200_000),
             rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),
+            extra_ca_certificates: reader.extra_ca_certificates(),
+            tls_minimum_version: match reader
+                .choice("tls-minimum-version", "1.2", &["1.2", "1.3"])
+                .as_str()
+            {
+                "1.3" => TlsVersion::V13,
+                _ => TlsVersion::V12,
+            },
             retry_limit_s: reader.number("retry-limit-s", 25, 0, 300),
         };
         for (option, port) in [
@@ -300,6 +314,16 @@ impl Reader<'_> {
         default.to_owned()
     }
 
+    fn extra_ca_certificates(&mut self) -> String {
+        let text = self.text("extra-ca-certificates", "");
+        let blocks = text.matches("-----BEGIN ").count();
+        if blocks == Certificate::all(&text).len() && (blocks > 0 || text.is_empty()) {
+            return text;
+        }
+        self.problem("extra-ca-certificates", "must be certificates in PEM");
+        String::new()
+    }
+
     fn worker_config(&mut self) -> BTreeMap<String, String> {
         let text = self.text("worker-config", "");
         let mut properties = BTreeMap::new();
@@ -384,6 +408,12 @@ mod tests {
             ("heap-mib", ConfigValue::Integer(64)),
             ("keep-connectors", text("yes")),
             ("heartbeat-interval-ms", ConfigValue::Integer(5000)),
+            ("extra-ca-certificates", text("/etc/ssl/certs")),
+            (
+                "extra-ca-certificates",
+                text("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----"),
+            ),
+            ("tls-minimum-version", text("1.1")),
             ("worker-config", text("nonsense")),
             ("worker-config", text("group.id=x")),
             ("worker-config", text("a.b=c\nrest.advertised.port=1")),

@@ -5,17 +5,20 @@ pub mod config;
 pub mod kafka;
 pub mod password;
 pub mod peer;
+pub mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::observation::{Life, Observation, Reading, RelationId};
 use crate::secret::Secret;
 use crate::wire;
+use crate::wire::x509::Certificate;
 
 use client::Client;
 use config::{Config, ConfigProblem};
 use kafka::Kafka;
 use peer::Peers;
+use tls::Tls;
 
 /// Everything parsed, once per round.
 #[derive(Debug)]
@@ -36,6 +39,10 @@ pub struct Model<'a> {
     pub peers: Option<Peers>,
     /// The internal user and CA; absent until they may be used.
     pub internal: Option<Internal>,
+    /// Certificates for the client door.
+    pub tls: Tls,
+    /// CA certificates to trust when plugins are fetched, PEM.
+    pub authorities: Vec<String>,
 }
 
 /// The internal REST user and the internal CA, usable because an earlier hook committed them.
@@ -56,6 +63,7 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn read(seen: &'a Observation) -> Self {
         let (config, config_problems) = Config::read(&seen.config, &seen.identity);
+        let authorities = authorities(seen, &config);
         Self {
             seen,
             config,
@@ -75,6 +83,8 @@ impl<'a> Model<'a> {
                 .collect(),
             peers: Peers::read(seen),
             internal: internal(seen),
+            tls: wire::certificates::read(seen),
+            authorities,
         }
     }
 
@@ -83,6 +93,19 @@ impl<'a> Model<'a> {
     pub fn config_is_good(&self) -> bool {
         self.config_problems.is_empty()
     }
+}
+
+fn authorities(seen: &Observation, config: &Config) -> Vec<String> {
+    let received = seen
+        .transfers
+        .values()
+        .filter(|relation| relation.life == Life::Live)
+        .flat_map(|relation| wire::transfer::read(relation).0);
+    let all: BTreeSet<Certificate> = Certificate::all(&config.extra_ca_certificates)
+        .into_iter()
+        .chain(received)
+        .collect();
+    all.iter().map(Certificate::pem).collect()
 }
 
 fn internal(seen: &Observation) -> Option<Internal> {

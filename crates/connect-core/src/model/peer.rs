@@ -34,8 +34,39 @@ pub struct ApplicationData {
     pub tombstones: BTreeMap<RelationId, Tombstone>,
     /// Who may restart.
     pub turn: Option<Turn>,
+    /// TLS towards clients; absent when it never was on or is over.
+    pub tls: Option<ApplicationTls>,
     /// Rises with every change of the others.
     pub generation: u64,
+}
+
+/// What clients were told about TLS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplicationTls {
+    /// Their endpoints are https.
+    pub enabled: bool,
+    /// Since when, in seconds since the epoch; both protocols are served for a while.
+    pub since: u64,
+    /// The CAs they were told to trust, by fingerprint, and since when.
+    #[serde(default)]
+    pub authorities: BTreeMap<String, u64>,
+}
+
+/// A unit's certificate. Nothing here is secret: it is shown to everybody who connects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitTls {
+    /// PEM of the certificate and its issuers: what the client door presents, or is to present.
+    pub chain: String,
+    /// PEM of the CAs to trust for it.
+    pub authorities: Vec<String>,
+    /// PEM of the CAs to trust besides: of the certificate before, until the new one is presented,
+    /// and of the next one, which waits until clients know them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+    /// The gateway presents that certificate.
+    pub https: bool,
+    /// The gateway answers http as well.
+    pub plain: bool,
 }
 
 /// A client with credentials.
@@ -109,6 +140,8 @@ pub struct UnitData {
     pub faults: BTreeMap<RelationId, String>,
     /// Kafka version it runs.
     pub version: Option<String>,
+    /// Its certificate for clients.
+    pub tls: Option<UnitTls>,
     /// It is going away. Juju says so only while relations depart; remembered here, so that a
     /// relation broken later is not mistaken for a client that left.
     pub leaving: bool,

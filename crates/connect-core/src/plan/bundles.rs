@@ -111,7 +111,7 @@ pub fn assess(model: &Model<'_>) -> Bundles {
             && bundles
                 .fetch
                 .get(&id)
-                .is_some_and(|url| steps::fetch(id, url, &model.config).describe() == failure.step)
+                .is_some_and(|url| steps::fetch(id, url, model).describe() == failure.step)
         {
             bundles.fetch.remove(&id);
             bundles.faults.insert(id, failure.reason.clone());
@@ -200,7 +200,7 @@ pub fn bring(model: &Model<'_>, bundles: &Bundles) -> Vec<Step> {
     let fetch = bundles
         .fetch
         .iter()
-        .map(|(id, url)| steps::fetch(*id, url, &model.config));
+        .map(|(id, url)| steps::fetch(*id, url, model));
     restore.chain(fetch).collect()
 }
 

@@ -9,6 +9,7 @@ pub mod rolling;
 mod status;
 mod step;
 pub mod steps;
+pub mod tls;
 pub mod unit;
 pub mod users;
 
@@ -17,6 +18,7 @@ use std::net::IpAddr;
 
 use crate::layout::Layout;
 use crate::model::Model;
+use crate::model::tls::Subject;
 use crate::observation::{Hook, Observation, RelationId};
 use crate::secret::Secret;
 
@@ -68,9 +70,20 @@ pub enum State {
     Blocked,
 }
 
-/// An application-owned secret to create (`secret-add --owner application`).
+/// Whose secret it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretOwner {
+    /// The application's: every unit reads it, the leader makes and changes it.
+    Application,
+    /// This unit's alone.
+    Unit,
+}
+
+/// A secret to create (`secret-add`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mint {
+    /// Owner.
+    pub owner: SecretOwner,
     /// Owner label.
     pub label: String,
     /// Description shown by `juju secrets`.
@@ -89,6 +102,11 @@ pub enum MintedValue {
     CaCertificate,
     /// PEM private key of that CA.
     CaKey,
+    /// PEM of a new private key that certificates can be asked for (RSA 2048: every provider takes
+    /// it); its public half goes to the value below.
+    TlsKey,
+    /// PEM of the public half of that key.
+    TlsPublicKey,
 }
 
 /// Who owns a file; both names exist by the time the step runs.
@@ -158,6 +176,8 @@ pub enum Step {
         url: Secret<String>,
         /// Largest size, in MiB, of the archive and of what it unpacks to.
         max_mib: u64,
+        /// CA certificates to trust besides the machine's, PEM.
+        authorities: Vec<String>,
     },
     /// Issue this unit's certificate from the internal CA and write certificate and key (the CA's
     /// own file and the note of what was issued are ordinary `WriteFile` steps).
@@ -295,6 +315,17 @@ pub enum Promise {
         /// Changes only.
         changes: BTreeMap<String, Option<String>>,
     },
+    /// Ask for a certificate in our unit databag: one request, in place of any that stands there.
+    RequestCertificate {
+        /// Relation.
+        relation: RelationKey,
+        /// Private key to sign the request with, PEM.
+        key: Secret<String>,
+        /// What the certificate has to be good for.
+        subject: Subject,
+        /// Makes this request differ from any other.
+        id: String,
+    },
     /// Replace a secret's content: a new revision of the same URI (leader only).
     SetSecret {
         /// Owner label.
@@ -351,10 +382,12 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
     let bundles = bundles::assess(&model);
     let users = users::goal(&model, &mut findings);
     let request = rolling::request(&model);
+    let mut door = tls::door(&model, layout, entropy, &mut findings);
     let goal = goal::machine(
         &model,
         &bundles,
         users.as_ref(),
+        &door,
         request,
         layout,
         &mut findings,
@@ -375,6 +408,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
         let round = unit::Round {
             bundles: &bundles,
             users: users.as_ref(),
+            door: &door,
             standing,
             rolling: &rolling,
             stopped: matches!(goal.worker, goal::WorkerGoal::Stop),
@@ -394,8 +428,9 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
             &mut findings,
         ));
     }
-    let mut minted = Vec::new();
+    let mut minted = std::mem::take(&mut door.minted);
     let mut wake = status::wake(&model, standing, &bundles);
+    wake.append(&mut door.wake_after_s);
     if let Some(lead) = &mut lead {
         minted.append(&mut lead.minted);
         steps.extend(steps::filtered(&model, std::mem::take(&mut lead.steps)));
@@ -409,7 +444,9 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
         layout,
     ));
     findings.extend(status::clients(&model, &bundles));
-    let promises = promises::collect(&model, now.as_ref().map(|(peers, now)| (*peers, now)), lead);
+    let mut promises =
+        promises::collect(&model, now.as_ref().map(|(peers, now)| (*peers, now)), lead);
+    promises.append(&mut door.promises);
 
     let plan = Plan {
         minted,

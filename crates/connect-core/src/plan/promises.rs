@@ -31,6 +31,7 @@ pub fn collect(
     }
     if model.seen.leader && !unit::leaves(model) {
         promises.extend(kafka_requests(model));
+        promises.extend(transfer_requests(model));
     }
     if let (Some(lead), Some(raw), Some((peers, _))) = (lead, raw, now) {
         promises.extend(lead.promises);
@@ -82,6 +83,27 @@ fn kafka_requests(model: &Model<'_>) -> impl Iterator<Item = Promise> {
                     .collect(),
             })
         })
+}
+
+/// Which version of `certificate_transfer` we read.
+fn transfer_requests(model: &Model<'_>) -> impl Iterator<Item = Promise> {
+    let live = model
+        .seen
+        .transfers
+        .iter()
+        .filter(|(_, relation)| relation.life == Life::Live);
+    live.filter_map(|(id, relation)| {
+        let wanted = wire::transfer::request();
+        let keys: Vec<&str> = wanted.keys().map(String::as_str).collect();
+        let changes = wire::changes(relation.ours.as_ref()?, &wanted, &keys);
+        (!changes.is_empty()).then(|| Promise::SetApplicationData {
+            relation: RelationKey {
+                endpoint: wire::RECEIVE_CA_CERT.to_owned(),
+                id: *id,
+            },
+            changes,
+        })
+    })
 }
 
 /// The client door's port, once the gateway runs, and no other.

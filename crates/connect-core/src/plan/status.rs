@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::model::client::{Client, Request};
 use crate::observation::{Connector, Life, RelationId};
 use crate::status::{Finding, Id};
+use crate::wire;
 
 /// Bad options and failed steps.
 pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
@@ -32,7 +33,13 @@ pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
                 [("step", &failure.step), ("reason", &failure.reason)],
             )
         });
-    options.chain(failures).collect()
+    let transfers = model
+        .seen
+        .transfers
+        .iter()
+        .filter(|(_, relation)| relation.life == Life::Live && wire::transfer::read(relation).1)
+        .map(|(id, _)| Finding::new(Id::TransferFaulty, [("relation", id.to_string().as_str())]));
+    options.chain(failures).chain(transfers).collect()
 }
 
 /// What Kafka's clients log when brokers do not answer or let nobody in. They are parts of a

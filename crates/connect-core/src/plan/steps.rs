@@ -11,17 +11,17 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::model::Model;
-use crate::model::config::Config;
 use crate::observation::{Host, RelationId};
 use crate::secret::Secret;
 
 /// The step that fetches a client's bundle.
 #[must_use]
-pub fn fetch(client: RelationId, url: &Secret<String>, config: &Config) -> Step {
+pub fn fetch(client: RelationId, url: &Secret<String>, model: &Model<'_>) -> Step {
     Step::FetchBundle {
         client,
         url: url.clone(),
-        max_mib: config.plugin_max_mib,
+        max_mib: model.config.plugin_max_mib,
+        authorities: model.authorities.clone(),
     }
 }
 
@@ -95,6 +95,7 @@ pub fn diff(
     let gateway_changed = changed(GATEWAY_SERVICE) || !host.gateway_installed;
     let wake_changed = changed(WAKE_PATH);
     steps.extend(written);
+    steps.extend(remove_client_pem(goal, host));
     if reload {
         steps.push(Step::ReloadUnits);
     }
@@ -131,6 +132,14 @@ pub fn diff(
         });
     }
     without_failed(model, steps)
+}
+
+/// A certificate that is not presented any more goes after the settings that named it.
+fn remove_client_pem(goal: &Goal, host: &Host) -> Option<Step> {
+    let path = goal.gateway.as_ref()?.remove.clone()?;
+    host.files
+        .contains_key(&path)
+        .then_some(Step::RemoveFile { path })
 }
 
 fn write(file: &FileGoal, host: &Host) -> Option<Step> {

@@ -2,6 +2,7 @@
 
 use super::bundles::{self, Bundles};
 use super::rolling::{Rolling, Standing, is_healthy};
+use super::tls::Door;
 use super::users::Users;
 use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, Layout};
@@ -38,6 +39,8 @@ pub struct Round<'a> {
     pub bundles: &'a Bundles,
     /// The users file as it should be.
     pub users: Option<&'a Users>,
+    /// The client door as it should be.
+    pub door: &'a Door,
     /// How the worker stands.
     pub standing: Standing,
     /// Turns.
@@ -52,17 +55,23 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
     let Round {
         bundles,
         users,
+        door,
         standing,
         rolling,
         stopped,
     } = *round;
     let before = &peers.ours;
+    let tls = door.data(model.seen, before.tls.as_ref());
+    // A unit that clients have not been told of yet has to speak what they were told.
+    let told = peers.application.tls.as_ref();
+    let speaks = told.is_none_or(|told| !told.enabled) || tls.as_ref().is_some_and(|tls| tls.https);
     let host = &model.seen.host;
     let network = &model.seen.network;
     let serves = serves(model, users, layout);
     let loaded = bundles::loaded(model, &before.loaded);
     let fit = standing == Standing::Fit
         && serves
+        && speaks
         && bundles.fetch.is_empty()
         && bundles.wanted.is_subset(&loaded)
         && host
@@ -115,6 +124,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         healthy: is_healthy(model) && !stopped,
         faults: bundles.faults.clone(),
         version: version.or_else(|| before.version.clone()),
+        tls,
         leaving: before.leaving || leaves(model),
     }
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::fingerprint;
 use crate::gateway::{
-    ClientDoor, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, User, Users, Worker,
+    ClientDoor, ClientTls, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, User, Users,
+    Worker,
 };
 use crate::layout::Layout;
 use crate::limits;
@@ -17,6 +18,8 @@ use crate::model::config::Config;
 pub struct GatewayInput<'a> {
     /// Options.
     pub config: &'a Config,
+    /// What the client door speaks.
+    pub protocol: Protocol,
     /// Internal user.
     pub internal: &'a Internal,
     /// Bind addresses towards clients.
@@ -53,8 +56,12 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
     json(&Settings {
         client_door: ClientDoor {
             listen: sockets(input.client_bind, config.rest_port),
-            protocol: Protocol::Http,
-            tls: None,
+            protocol: input.protocol,
+            tls: (input.protocol != Protocol::Http).then(|| ClientTls {
+                certificate_file: layout.client_pem(),
+                key_file: layout.client_pem(),
+                minimum_version: config.tls_minimum_version,
+            }),
         },
         peer_door: input.has_certificate.then(|| PeerDoor {
             listen: sockets(input.peer_bind, config.peer_port),

@@ -72,6 +72,10 @@ catalogue! {
         "kafka-client:{relation}: Kafka uses TLS and gives no CA certificate"
         "Kafka 3 says that it uses TLS without handing over the certificate to trust."
         "Use a Kafka that hands over its CA (track 4), or switch its TLS off."
+    CertificateRefused "certificate-refused" Blocked
+        "certificates:{relation}: no certificate: {reason}"
+        "The provider of certificates refuses this unit's request. What was served before is still served."
+        "See to the provider's settings, such as the domains or addresses it may sign."
     Installing "installing" Maintenance
         "installing {what}"
         "Java, Kafka or the gateway is being installed."
@@ -100,6 +104,26 @@ catalogue! {
         "waiting for an address on {binding}"
         "Juju gives no address for a binding."
         "Wait; if it lasts, check the model's spaces and bindings."
+    CertificateEnded "certificate-ended" Waiting
+        "certificates:{relation}: the certificate has ended and no new one has come"
+        "This unit asked for a new certificate in time and got none. Clients refuse the one it presents."
+        "See to the provider of certificates; or remove the relation, and clients are told to use http."
+    CertificateRevoked "certificate-revoked" Waiting
+        "certificates:{relation}: the certificate was revoked and no new one has come"
+        "The provider says that this unit's certificate is not to be used. It is presented until the next one is there: without any, no client could connect."
+        "Wait a hook; if it lasts, see to the provider of certificates."
+    CertificateFaulty "certificate-faulty" Waiting
+        "certificates:{relation}: {fault}"
+        "What the provider of certificates answered cannot be used."
+        "Wait a hook; if it lasts, see to the provider of certificates."
+    CertificateWaiting "certificate-waiting" Waiting
+        "certificates:{relation}: waiting for a certificate"
+        "This unit asked for a certificate. Until every unit has one, clients that are served go on over http, and new ones wait."
+        "Wait; if it lasts, look at the provider of certificates."
+    CertificateKeyUnreadable "certificate-key-unreadable" Waiting
+        "private key of this unit's certificate: {fault}"
+        "The secret with the key cannot be read now; the client door stays as it is."
+        "Wait a hook; if it lasts, look at the controller."
     ClientSecretUnreadable "client-secret-unreadable" Waiting
         "connect-client:{relation}: secret-user: {fault}"
         "A client's credentials cannot be read now; the gateway goes on with those it has."
@@ -148,6 +172,18 @@ catalogue! {
         "deleting connectors of removed relation {relation}"
         "A client is gone, and its connectors still have to be deleted."
         "Wait; if it lasts, look at the worker."
+    CertificateSpreading "certificate-spreading" Active
+        "certificates:{relation}: telling clients of a new CA before it is used"
+        "The newest certificate is from a CA that clients do not know yet. They are told of it first; the old certificate serves them meanwhile."
+        "Wait."
+    CertificateRenewing "certificate-renewing" Active
+        "certificates:{relation}: waiting for a renewed certificate"
+        "A new certificate was asked for; the present one serves meanwhile."
+        "Wait; if it lasts, look at the provider of certificates."
+    TransferFaulty "transfer-faulty" Active
+        "receive-ca-cert:{relation}: a certificate cannot be read"
+        "Some of the CA certificates received cannot be used; the others are trusted."
+        "See to the application that sends them."
     RestartPending "restart-pending" Active
         "waiting for its turn to restart the worker"
         "The worker serves, and has to restart for a plugin or a setting; workers do so one at a time."

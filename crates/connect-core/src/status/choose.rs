@@ -36,6 +36,7 @@ pub fn notes(findings: &[Finding]) -> Vec<Note> {
                         | Id::ClientPlain
                         | Id::ClientSecretLost
                         | Id::ConnectorFailed
+                        | Id::TransferFaulty
                 ),
             },
             text: message(finding),

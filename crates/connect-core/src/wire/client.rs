@@ -60,6 +60,25 @@ pub fn wants_extra(client: &Client) -> bool {
     }
 }
 
+/// The fields of the secret about TLS that a client wants; what it does not name it gets in plain
+/// text.
+#[must_use]
+pub fn tls_fields(client: &Client) -> BTreeSet<&'static str> {
+    match &client.request {
+        Request::Valid { secrets, .. } => [super::TLS, super::TLS_CA]
+            .into_iter()
+            .filter(|field| secrets.contains(*field))
+            .collect(),
+        Request::Absent | Request::Held(_) => BTreeSet::new(),
+    }
+}
+
+/// Whether a client wants anything about TLS in a secret.
+#[must_use]
+pub fn wants_tls_secret(client: &Client) -> bool {
+    !tls_fields(client).is_empty()
+}
+
 /// The bookkeeping copy of a client's databag.
 #[must_use]
 pub fn data(theirs: &Databag) -> String {
@@ -80,11 +99,11 @@ pub fn same_data(now: &str, theirs: &Databag) -> bool {
 
 /// The `endpoints` text for addresses in the order given.
 #[must_use]
-pub fn endpoints<'a>(addresses: impl Iterator<Item = &'a str>, port: u16) -> String {
+pub fn endpoints<'a>(scheme: &str, addresses: impl Iterator<Item = &'a str>, port: u16) -> String {
     addresses
         .map(|address| match address.parse() {
-            Ok(IpAddr::V6(_)) => format!("http://[{address}]:{port}"),
-            Ok(IpAddr::V4(_)) | Err(_) => format!("http://{address}:{port}"),
+            Ok(IpAddr::V6(_)) => format!("{scheme}://[{address}]:{port}"),
+            Ok(IpAddr::V4(_)) | Err(_) => format!("{scheme}://{address}:{port}"),
         })
         .collect::<Vec<_>>()
         .join(",")
@@ -175,7 +194,7 @@ mod tests {
 
     #[test]
     fn endpoints_bracket_ipv6() {
-        let text = endpoints(["10.0.0.1", "fd00::4", "host"].into_iter(), 8083);
+        let text = endpoints("http", ["10.0.0.1", "fd00::4", "host"].into_iter(), 8083);
         assert_eq!(
             text,
             "http://10.0.0.1:8083,http://[fd00::4]:8083,http://host:8083"

@@ -7,10 +7,19 @@ use crate::observation::{ClientRelation, PeerRelation, RelationId};
 /// The internal REST user and the internal CA.
 pub const INTERNAL: &str = "kafka-connect.internal.secret";
 
+/// The private key that a unit's own certificate is for; owned by the unit.
+pub const TLS_KEY: &str = "kafka-connect.tls-key.secret";
+
 /// The credentials of a client.
 #[must_use]
 pub fn user(client: RelationId) -> String {
     format!("connect-client.{client}.user.secret")
+}
+
+/// Whether the REST API is served over TLS, and the CAs to trust.
+#[must_use]
+pub fn tls(client: RelationId) -> String {
+    format!("connect-client.{client}.tls.secret")
 }
 
 /// What a client asked for as a secret and is neither a credential nor TLS: its endpoints.
@@ -27,18 +36,27 @@ pub fn next(client: RelationId) -> String {
 
 /// The labels that the shell has to look up in this hook.
 ///
-/// Every unit needs the internal secret and the credentials of clients that the leader announced;
-/// the leader also looks for those of clients that it may have to serve, and of clients that are
+/// Every unit needs the internal secret, the credentials of clients that the leader announced, and
+/// its own private key where there is anything to do with certificates (`certificates`: there is
+/// such a relation); the leader also looks for those of clients that it may have to serve, and of clients that are
 /// gone and must be forgotten.
 #[must_use]
 pub fn wanted(
     leader: bool,
     clients: &BTreeMap<RelationId, ClientRelation>,
     peers: Option<&PeerRelation>,
+    certificates: bool,
 ) -> BTreeSet<String> {
     let announced = peers.map(|peers| super::peer::read_application(&peers.application));
-    let known = announced.map(|data| data.clients).unwrap_or_default();
+    let announced = announced.unwrap_or_default();
+    let is_tls_over = announced.tls.is_none() && !certificates;
+    let known = announced.clients;
     let mut labels = BTreeSet::from([INTERNAL.to_owned()]);
+    let has_certificate =
+        peers.is_some_and(|peers| super::peer::read_unit(&peers.ours).tls.is_some());
+    if certificates || has_certificate {
+        labels.insert(TLS_KEY.to_owned());
+    }
     for (id, client) in &known {
         labels.insert(user(*id));
         if client.next.is_some() {
@@ -57,12 +75,22 @@ pub fn wanted(
                 })
                 .map(|(id, _)| extra(*id)),
         );
+        labels.extend(
+            clients
+                .iter()
+                .filter(|(_, relation)| {
+                    let has = |bag: &super::Databag| bag.contains_key(super::SECRET_TLS);
+                    let wants = super::client::wants_tls_secret(&super::client::read(relation));
+                    (wants && !is_tls_over) || relation.ours.as_ref().is_some_and(has)
+                })
+                .map(|(id, _)| tls(*id)),
+        );
         // Whether a client that is gone had one is not known any more.
         labels.extend(
             known
                 .keys()
                 .filter(|id| !clients.contains_key(id))
-                .map(|id| extra(*id)),
+                .flat_map(|id| [extra(*id), tls(*id)]),
         );
     }
     labels

@@ -1,11 +1,14 @@
 //! Databags and secret contents, to and from the model: every wire key is spelled here.
 
+pub mod certificates;
 pub mod client;
 pub mod kafka;
 pub mod labels;
 pub mod peer;
 pub mod pem;
 pub mod schema;
+pub mod transfer;
+pub mod x509;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +18,10 @@ use crate::observation::Databag;
 pub const CONNECT_CLIENT: &str = "connect-client";
 /// Endpoint towards Kafka.
 pub const KAFKA_CLIENT: &str = "kafka-client";
+/// Endpoint towards whoever issues our certificates.
+pub const CERTIFICATES: &str = "certificates";
+/// Endpoint towards whoever hands over CA certificates to trust.
+pub const RECEIVE_CA_CERT: &str = "receive-ca-cert";
 /// Endpoint between our units.
 pub const WORKERS: &str = "workers";
 
@@ -38,6 +45,10 @@ pub const SECRET_EXTRA: &str = "secret-extra";
 pub const CA_CERTIFICATE: &str = "ca-certificate";
 /// Secret key of the internal CA's private key.
 pub const CA_KEY: &str = "ca-key";
+/// Secret key of the private key that a unit's certificate is for.
+pub const PRIVATE_KEY: &str = "private-key";
+/// Secret key of its public half.
+pub const PUBLIC_KEY: &str = "public-key";
 
 /// What has to be written so that `now` becomes `wanted`, as far as `keys` go.
 #[must_use]

@@ -14,9 +14,10 @@ use crate::observation::Databag;
 const CLIENTS: &str = "clients";
 const TOMBSTONES: &str = "tombstones";
 const TURN: &str = "turn";
+const TLS: &str = "tls";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 4] = [CLIENTS, TOMBSTONES, TURN, GENERATION];
+pub const APPLICATION_KEYS: [&str; 5] = [CLIENTS, TOMBSTONES, TURN, TLS, GENERATION];
 
 const ADDRESS: &str = "address";
 const PEER_ADDRESS: &str = "peer-address";
@@ -31,7 +32,7 @@ const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 12] = [
+pub const UNIT_KEYS: [&str; 13] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
@@ -43,6 +44,7 @@ pub const UNIT_KEYS: [&str; 12] = [
     HEALTHY,
     FAULTS,
     VERSION,
+    TLS,
     LEAVING,
 ];
 
@@ -53,6 +55,7 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         clients: json(bag, CLIENTS).unwrap_or_default(),
         tombstones: json(bag, TOMBSTONES).unwrap_or_default(),
         turn: json(bag, TURN),
+        tls: json(bag, TLS),
         generation: json(bag, GENERATION).unwrap_or_default(),
     }
 }
@@ -64,6 +67,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         clients,
         tombstones,
         turn,
+        tls,
         generation,
     } = data;
     [
@@ -73,6 +77,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
             (!tombstones.is_empty()).then(|| text(tombstones)),
         ),
         (TURN, turn.as_ref().map(text)),
+        (TLS, tls.as_ref().map(text)),
         (GENERATION, (*generation > 0).then(|| text(generation))),
     ]
     .into_iter()
@@ -96,6 +101,7 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         healthy: plain(HEALTHY).is_some_and(|text| text == "true"),
         faults: json(bag, FAULTS).unwrap_or_default(),
         version: plain(VERSION),
+        tls: json(bag, TLS),
         leaving: plain(LEAVING).is_some(),
     }
 }
@@ -115,6 +121,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         healthy,
         faults,
         version,
+        tls,
         leaving,
     } = data;
     [
@@ -132,6 +139,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         (HEALTHY, Some(healthy.to_string())),
         (FAULTS, map(faults)),
         (VERSION, version.clone()),
+        (TLS, tls.as_ref().map(text)),
         (LEAVING, leaving.then(|| "true".to_owned())),
     ]
     .into_iter()

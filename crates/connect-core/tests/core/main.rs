@@ -14,9 +14,12 @@
 )]
 
 mod cases;
+mod certificates;
+mod encryption;
 mod files;
 mod histories;
 mod lives;
+mod pki;
 mod properties;
 mod schemas;
 mod statuses;

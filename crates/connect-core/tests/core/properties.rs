@@ -313,6 +313,8 @@ impl Draw<'_> {
             }),
             kafka,
             clients,
+            certificates: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             secrets,
             minted,
             network: Network {

@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use connect_core::fingerprint;
-use connect_core::gateway::{State as GatewayState, Users};
+use connect_core::gateway::{
+    Certificate as Presented, Protocol, Settings, State as GatewayState, Users,
+};
 use connect_core::layout::{GATEWAY_SERVICE, Layout, WORKER_SERVICE};
 use connect_core::observation::*;
 use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
 use connect_core::secret::Secret;
+use connect_core::wire::certificates::{REQUESTS, requests};
+use connect_core::wire::x509::Certificate;
 use connect_core::{check, plan};
+
+use crate::pki;
 
 pub const MODEL: &str = "0a1b2c3d-0000-4000-8000-00000000000f";
 pub const APP: &str = "kafka-connect";
@@ -75,17 +81,32 @@ pub struct SimKafka {
     pub secrets: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+#[derive(Clone, Debug, Default)]
+pub struct SimTransfer {
+    pub ours: Databag,
+    pub theirs: Databag,
+}
+
+pub const CERTIFICATES_RELATION: RelationId = 5;
+pub const TRANSFER_RELATION: RelationId = 6;
+
 /// One unit's machine and unit databag.
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     pub address: String,
     pub peer_address: Option<IpAddr>,
     pub bag: Databag,
+    /// Its databag on `certificates`.
+    pub requests: Databag,
+    /// Its own secrets.
+    pub secrets: BTreeMap<String, SimSecret>,
     pub host: Host,
     pub files: BTreeMap<String, SimFile>,
     pub classes: BTreeMap<String, Bundle>,
     pub healthy: bool,
     pub served: Option<Users>,
+    /// What its client door speaks and presents.
+    pub door: Option<(Protocol, Option<Presented>)>,
     pub ports: BTreeSet<String>,
     pub starts: u32,
     /// Every restart is only queued, as systemd may do.
@@ -107,6 +128,12 @@ pub struct World {
     pub kafka: BTreeMap<RelationId, SimKafka>,
     pub kafka_up: bool,
     pub clients: BTreeMap<RelationId, SimClient>,
+    /// The databag of a provider of certificates, while it is related.
+    pub certificates: Option<Databag>,
+    /// CA certificates that somebody sends.
+    pub transfer: Option<SimTransfer>,
+    /// What the last fetch trusted besides the machine's CAs.
+    pub trusted: Vec<String>,
     pub secrets: BTreeMap<String, SimSecret>,
     pub peer_bag: Databag,
     pub plugins: BTreeMap<String, Served>,
@@ -165,6 +192,9 @@ impl World {
             kafka: BTreeMap::from([(3, answered_kafka())]),
             kafka_up: true,
             clients: BTreeMap::new(),
+            certificates: None,
+            transfer: None,
+            trusted: Vec::new(),
             secrets: BTreeMap::new(),
             peer_bag: Databag::new(),
             plugins: BTreeMap::new(),
@@ -278,14 +308,20 @@ impl World {
                 .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
                 .collect(),
         };
-        let wanted = connect_core::wire::labels::wanted(leader, &clients, Some(&peers));
+        let wanted = connect_core::wire::labels::wanted(
+            leader,
+            &clients,
+            Some(&peers),
+            self.certificates.is_some(),
+        );
         let secrets = wanted
             .into_iter()
             .map(|label| {
                 let found = passing
                     .minted
                     .get(&label)
-                    .or_else(|| self.secrets.get(&label));
+                    .or_else(|| self.secrets.get(&label))
+                    .or_else(|| machine.secrets.get(&label));
                 let reading = found.map_or(Reading::Absent, |secret| {
                     Reading::Known(OwnSecret {
                         uri: leader.then(|| secret.uri.clone()),
@@ -356,6 +392,31 @@ impl World {
                 })
                 .collect(),
             clients,
+            certificates: self
+                .certificates
+                .iter()
+                .map(|theirs| {
+                    let relation = CertificatesRelation {
+                        life: life("certificates", CERTIFICATES_RELATION),
+                        ours: machine.requests.clone(),
+                        theirs: theirs.clone(),
+                    };
+                    (CERTIFICATES_RELATION, relation)
+                })
+                .collect(),
+            transfers: self
+                .transfer
+                .iter()
+                .map(|transfer| {
+                    let relation = TransferRelation {
+                        life: life("receive-ca-cert", TRANSFER_RELATION),
+                        ours: leader.then(|| transfer.ours.clone()),
+                        theirs: transfer.theirs.clone(),
+                        units: BTreeMap::new(),
+                    };
+                    (TRANSFER_RELATION, relation)
+                })
+                .collect(),
             secrets,
             minted: passing.minted.keys().cloned().collect(),
             network: Network {
@@ -412,6 +473,7 @@ impl World {
             passing.round += 1;
             for mint in &plan.minted {
                 self.uris += 1;
+                let pair = pki::new_key();
                 let content = mint
                     .content
                     .iter()
@@ -420,6 +482,8 @@ impl World {
                             MintedValue::Text(text) => text.expose().clone(),
                             MintedValue::CaCertificate => CERTIFICATE.to_owned(),
                             MintedValue::CaKey => "private-key-of-the-internal-ca".to_owned(),
+                            MintedValue::TlsKey => pair.0.clone(),
+                            MintedValue::TlsPublicKey => pair.1.clone(),
                         };
                         (key.clone(), text)
                     })
@@ -518,7 +582,13 @@ impl World {
                 host.workloads.insert(name.to_owned(), "4.1.2".to_owned());
             }
             Step::InstallGateway { .. } => host.gateway_installed = true,
-            Step::FetchBundle { client, url, .. } => {
+            Step::FetchBundle {
+                client,
+                url,
+                authorities,
+                ..
+            } => {
+                self.trusted.clone_from(authorities);
                 let outcome = match self.plugins.get(url.expose()) {
                     Some(Served::Archive {
                         digest,
@@ -649,21 +719,31 @@ impl World {
                     ..Host::default()
                 };
                 machine.served = None;
+                machine.door = None;
             }
         }
     }
 
     fn commit(&mut self, number: u32, plan: &Plan, minted: BTreeMap<String, SimSecret>) {
         let leader = self.leader == number;
-        self.secrets.extend(minted);
+        for (label, secret) in minted {
+            if label == connect_core::wire::labels::TLS_KEY {
+                let machine = self.units.get_mut(&number).unwrap();
+                machine.secrets.insert(label, secret);
+            } else {
+                self.secrets.insert(label, secret);
+            }
+        }
         for promise in &plan.promises {
-            let leaders_only = !matches!(
-                promise,
+            let leaders_only = match promise {
                 Promise::SetUnitData { .. }
-                    | Promise::OpenPort { .. }
-                    | Promise::ClosePort { .. }
-                    | Promise::SetWorkloadVersion { .. }
-            );
+                | Promise::RequestCertificate { .. }
+                | Promise::OpenPort { .. }
+                | Promise::ClosePort { .. }
+                | Promise::SetWorkloadVersion { .. } => false,
+                Promise::RemoveSecret { label } => label != connect_core::wire::labels::TLS_KEY,
+                _ => true,
+            };
             assert!(
                 leader || !leaders_only,
                 "{promise:?} of a unit that does not lead"
@@ -673,6 +753,7 @@ impl World {
                     let bag = match relation.endpoint.as_str() {
                         "workers" => &mut self.peer_bag,
                         "kafka-client" => &mut self.kafka.get_mut(&relation.id).unwrap().ours,
+                        "receive-ca-cert" => &mut self.transfer.as_mut().unwrap().ours,
                         "connect-client" => &mut self.clients.get_mut(&relation.id).unwrap().ours,
                         other => panic!("endpoint {other}"),
                     };
@@ -681,6 +762,13 @@ impl World {
                     if bag.contains_key("secret-user") && !was_published {
                         self.check_publication(relation.id);
                     }
+                }
+                Promise::RequestCertificate {
+                    key, subject, id, ..
+                } => {
+                    let request = pki::request(key.expose(), subject, id);
+                    let machine = self.units.get_mut(&number).unwrap();
+                    machine.requests = bag(&[(REQUESTS, &requests(&request))]);
                 }
                 Promise::SetUnitData { changes, .. } => {
                     change(&mut self.units.get_mut(&number).unwrap().bag, changes);
@@ -701,7 +789,10 @@ impl World {
                         .insert(relation.id);
                 }
                 Promise::RemoveSecret { label } => {
-                    self.secrets.remove(label).expect("a secret that exists");
+                    let machine = self.units.get_mut(&number).unwrap();
+                    let own = machine.secrets.remove(label);
+                    own.or_else(|| self.secrets.remove(label))
+                        .expect("a secret that exists");
                 }
                 Promise::OpenPort { port } => {
                     self.units
@@ -798,8 +889,8 @@ impl World {
             .iter()
             .map(|(number, m)| {
                 format!(
-                    "{number} {:?} {:?} {:?} {} {} {:?}",
-                    m.bag, m.files, m.host, m.healthy, m.starts, m.served
+                    "{number} {:?} {:?} {:?} {:?} {} {} {:?} {:?}",
+                    m.bag, m.requests, m.files, m.host, m.healthy, m.starts, m.served, m.door
                 )
             })
             .collect();
@@ -859,6 +950,36 @@ impl Machine {
         if let Some(file) = self.files.get(&Layout::new("").gateway_users()) {
             self.served = Some(serde_json::from_slice(&file.bytes).unwrap());
         }
+        self.look_at_door();
+    }
+
+    fn look_at_door(&mut self) {
+        let layout = Layout::new("");
+        let Some(settings) = self.files.get(&layout.gateway_settings()) else {
+            return;
+        };
+        let settings: Settings = serde_json::from_slice(&settings.bytes).unwrap();
+        let presented = settings.client_door.tls.map(|tls| {
+            assert_eq!(tls.certificate_file, layout.client_pem());
+            let file = &self.files[&tls.certificate_file];
+            assert_eq!(
+                (file.mode, file.group.as_str()),
+                (0o640, "kafka-connect-gateway")
+            );
+            let text = std::str::from_utf8(&file.bytes).unwrap();
+            assert!(text.contains("PRIVATE KEY"));
+            let leaf = Certificate::all(text).remove(0);
+            Presented {
+                sha256: fingerprint::sha256(&leaf.der),
+                serial: String::new(),
+                not_after: 0,
+            }
+        });
+        assert_eq!(
+            settings.client_door.protocol == Protocol::Http,
+            presented.is_none()
+        );
+        self.door = Some((settings.client_door.protocol, presented));
     }
 
     fn gateway_state(&self, layout: &Layout) -> Option<GatewayState> {
@@ -876,6 +997,8 @@ impl Machine {
             client_door: true,
             peer_door: true,
             worker_healthy: self.healthy,
+            client_protocol: self.door.as_ref().map(|door| door.0),
+            client_certificate: self.door.as_ref().and_then(|door| door.1.clone()),
             fault: None,
             ..GatewayState::default()
         })

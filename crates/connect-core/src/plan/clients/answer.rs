@@ -16,19 +16,22 @@ impl Leader<'_> {
         if !self.model.config_is_good() {
             return None;
         }
-        let ours = std::iter::once((&self.model.seen.identity.unit_number, self.now));
-        let by_number: BTreeMap<&u32, &UnitData> = ours.chain(&self.peers.others).collect();
+        let by_number: BTreeMap<&u32, &UnitData> = self.everyone().collect();
         let addresses = by_number
             .values()
             .filter(|unit| !unit.leaving)
             .filter_map(|unit| unit.address.as_deref());
-        let text = wire::client::endpoints(addresses, self.model.config.rest_port);
+        let scheme = if self.is_tls() { "https" } else { "http" };
+        let text = wire::client::endpoints(scheme, addresses, self.model.config.rest_port);
         Some(text).filter(|text| !text.is_empty())
     }
 
     /// For a client that was served and whose request cannot be understood now.
-    pub(super) fn refresh_endpoints(&mut self, id: RelationId, bag: &Databag) {
+    pub(super) fn refresh_endpoints(&mut self, id: RelationId, client: &Client, bag: &Databag) {
         let mut wanted = bag.clone();
+        if !self.tell_tls(id, client, bag, &mut wanted) {
+            return;
+        }
         if bag.contains_key(wire::ENDPOINTS)
             && let Some(endpoints) = self.endpoints()
         {
@@ -48,6 +51,9 @@ impl Leader<'_> {
     ) {
         let mut wanted = bag.clone();
         let key = relation_key(id);
+        if !self.tell_tls(id, client, bag, &mut wanted) {
+            return;
+        }
         let endpoints = self
             .endpoints()
             .or_else(|| bag.get(wire::ENDPOINTS).filter(|_| published).cloned());
@@ -134,7 +140,10 @@ impl Leader<'_> {
         let keys = [
             wire::ENDPOINTS,
             wire::SECRET_USER,
+            wire::SECRET_TLS,
             wire::SECRET_EXTRA,
+            wire::TLS,
+            wire::TLS_CA,
             wire::client::DATA,
         ];
         let changes = wire::changes(bag, wanted, &keys);

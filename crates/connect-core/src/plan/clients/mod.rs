@@ -15,12 +15,13 @@
 mod answer;
 mod removal;
 mod rotation;
+mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundles::Bundles;
 use super::users::credential;
-use super::{Entropy, Mint, MintedValue, Promise, Step, rolling};
+use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, rolling};
 use crate::fingerprint;
 use crate::limits;
 use crate::model::client::{Client, Request, username};
@@ -30,6 +31,7 @@ use crate::model::{Model, password};
 use crate::observation::{OwnSecret, Reading, RelationId};
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
+use crate::wire::x509::Certificate;
 use crate::wire::{self, labels};
 
 /// The leader's part of a plan.
@@ -55,6 +57,8 @@ struct Leader<'a> {
     entropy: &'a mut dyn Entropy,
     findings: &'a mut Vec<Finding>,
     lead: Lead,
+    /// CAs that clients have to trust.
+    authorities: BTreeSet<Certificate>,
 }
 
 /// Plans the leader's part. `now` is what our own unit says of itself in this round.
@@ -82,8 +86,10 @@ pub fn lead(
         entropy,
         findings,
         lead,
+        authorities: BTreeSet::new(),
     };
     leader.internal();
+    leader.tls();
     for (id, client) in &model.clients {
         leader.client(*id, client);
     }
@@ -103,6 +109,7 @@ impl Leader<'_> {
 
     fn mint(&mut self, label: String, description: String, content: BTreeMap<String, MintedValue>) {
         self.lead.minted.push(Mint {
+            owner: SecretOwner::Application,
             label,
             description,
             content,
@@ -148,14 +155,14 @@ impl Leader<'_> {
         };
         if !published && (bag.contains_key(wire::USERNAME) || bag.contains_key(wire::PASSWORD)) {
             self.findings.push(found(Id::ClientPlain));
-            self.refresh_endpoints(id, bag);
+            self.refresh_endpoints(id, client, bag);
             return;
         }
         let secret = match self.reading(&labels::user(id)) {
             Some(Reading::Known(secret)) => secret.clone(),
             Some(Reading::Absent) if published => {
                 self.findings.push(found(Id::ClientSecretLost));
-                self.refresh_endpoints(id, bag);
+                self.refresh_endpoints(id, client, bag);
                 return;
             }
             Some(Reading::Absent) => {
@@ -185,13 +192,18 @@ impl Leader<'_> {
                 if waiting.is_empty() {
                     waiting = self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user));
                 }
+                if waiting.is_empty() && !published {
+                    waiting = self.without_tls();
+                }
                 if published || waiting.is_empty() {
                     self.publish(id, client, relation, bag, &secret, published);
                 } else {
                     self.waiting(id, client, &waiting);
                 }
             }
-            Request::Absent | Request::Held(_) if published => self.refresh_endpoints(id, bag),
+            Request::Absent | Request::Held(_) if published => {
+                self.refresh_endpoints(id, client, bag);
+            }
             Request::Absent | Request::Held(_) => {}
         }
     }
@@ -244,12 +256,18 @@ impl Leader<'_> {
         self.units(|unit| unit.users.get(&id) == Some(fingerprint))
     }
 
+    /// All units, ours first.
+    fn everyone(&self) -> impl Iterator<Item = (&u32, &UnitData)> {
+        let ours = (&self.model.seen.identity.unit_number, self.now);
+        std::iter::once(ours).chain(&self.peers.others)
+    }
+
     /// Names of the units that stay and are not as they should be.
     fn units(&self, good: impl Fn(&UnitData) -> bool) -> Vec<String> {
         let identity = &self.model.seen.identity;
-        let ours = std::iter::once((&identity.unit_number, self.now));
-        let mut bad: Vec<u32> = ours
-            .chain(self.peers.others.iter().filter(|(_, unit)| !unit.leaving))
+        let mut bad: Vec<u32> = self
+            .everyone()
+            .filter(|(_, unit)| !unit.leaving)
             .filter(|(_, unit)| !good(unit))
             .map(|(number, _)| *number)
             .collect();
@@ -263,6 +281,19 @@ impl Leader<'_> {
         let held = self.bundles.held.get(&id).map(|held| held.digest.clone());
         held.filter(|digest| digest != NO_BUNDLE)
             .unwrap_or_default()
+    }
+}
+
+/// A secret of the application to make.
+fn mint_of(label: String, description: String, content: BTreeMap<String, Secret<String>>) -> Mint {
+    Mint {
+        owner: SecretOwner::Application,
+        label,
+        description,
+        content: content
+            .into_iter()
+            .map(|(key, value)| (key, MintedValue::Text(value)))
+            .collect(),
     }
 }
 

@@ -25,7 +25,12 @@ impl Leader<'_> {
                 };
                 self.lead.application.tombstones.insert(*id, tombstone);
             }
-            for label in [labels::user(*id), labels::extra(*id), labels::next(*id)] {
+            for label in [
+                labels::user(*id),
+                labels::tls(*id),
+                labels::extra(*id),
+                labels::next(*id),
+            ] {
                 if matches!(seen.secrets.get(&label), Some(Reading::Known(_))) {
                     self.lead.promises.push(Promise::RemoveSecret { label });
                 }

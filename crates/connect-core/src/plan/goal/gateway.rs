@@ -7,6 +7,7 @@ use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, GATEWAY_USER, Layout};
 use crate::model::Model;
 use crate::plan::Step;
+use crate::plan::tls::Door;
 use crate::render::gateway::{self, GatewayInput};
 use crate::render::units;
 use crate::status::{Finding, Id};
@@ -14,6 +15,7 @@ use crate::status::{Finding, Id};
 /// The gateway's files; absent while something they need is.
 pub(super) fn goal(
     model: &Model<'_>,
+    door: &Door,
     layout: &Layout,
     findings: &mut Vec<Finding>,
 ) -> Option<GatewayGoal> {
@@ -42,6 +44,7 @@ pub(super) fn goal(
     );
     let input = GatewayInput {
         config: &model.config,
+        protocol: door.protocol,
         internal,
         client_bind: &network.client_bind,
         peer_bind: &network.peer_bind,
@@ -58,22 +61,32 @@ pub(super) fn goal(
         // Written before the settings, in the same round.
         has_certificate: true,
     };
+    let service = file(
+        unit(layout, GATEWAY_SERVICE),
+        0o644,
+        "root",
+        units::gateway(layout),
+    );
+    let settings = file(
+        layout.gateway_settings(),
+        0o640,
+        GATEWAY_USER,
+        gateway::settings(&input, layout),
+    );
+    let client_pem = door.pem.as_ref().map(|pem| FileGoal {
+        path: layout.client_pem(),
+        mode: 0o640,
+        owner: owner("root", GATEWAY_USER),
+        content: pem.clone(),
+    });
     Some(GatewayGoal {
-        files: vec![
-            ca,
-            file(
-                unit(layout, GATEWAY_SERVICE),
-                0o644,
-                "root",
-                units::gateway(layout),
-            ),
-            file(
-                layout.gateway_settings(),
-                0o640,
-                GATEWAY_USER,
-                gateway::settings(&input, layout),
-            ),
-        ],
+        // Whatever the settings name is written before them.
+        files: [ca, service]
+            .into_iter()
+            .chain(client_pem)
+            .chain([settings])
+            .collect(),
+        remove: door.identity.is_none().then(|| layout.client_pem()),
         certificate,
     })
 }

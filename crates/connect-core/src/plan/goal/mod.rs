@@ -5,6 +5,7 @@ mod install;
 mod worker;
 
 use super::bundles::Bundles;
+use super::tls::Door;
 use super::users::Users;
 use super::{Owner, Step};
 use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WORKER_USER};
@@ -57,8 +58,10 @@ pub enum WorkerGoal {
 /// What to do with the gateway.
 #[derive(Debug)]
 pub struct GatewayGoal {
-    /// Its files and those of its certificate.
+    /// Its files and those of its certificates.
     pub files: Vec<FileGoal>,
+    /// A file that should not be there.
+    pub remove: Option<String>,
     /// The certificate to issue, and the note of it to write afterwards.
     pub certificate: Option<(Step, FileGoal)>,
 }
@@ -103,6 +106,7 @@ pub fn machine(
     model: &Model<'_>,
     bundles: &Bundles,
     users: Option<&Users>,
+    door: &Door,
     request: Option<String>,
     layout: &Layout,
     findings: &mut Vec<Finding>,
@@ -146,7 +150,7 @@ pub fn machine(
                 units::wake_script(&model.seen.identity.unit(), layout),
             ),
         ],
-        gateway: gateway::goal(model, layout, findings),
+        gateway: gateway::goal(model, door, layout, findings),
         worker: worker::goal(
             model,
             bundles,
