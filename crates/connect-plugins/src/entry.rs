@@ -1,8 +1,8 @@
 //! Every decision about a single archive entry. No IO: names and kinds in, a verdict out.
 //!
 //! What is refused, and why: absolute paths, `..`, names that are not UTF-8 or hold control
-//! characters or backslashes (they mean different files to different programs); **every** symbolic
-//! and hard link (class loaders need none, and without links nothing can lead outside); devices,
+//! characters or backslashes (they mean different files to different programs) or invisible ones
+//! (they mean different files to different people); **every** symbolic and hard link (class loaders need none, and without links nothing can lead outside); devices,
 //! fifos, sparse and unknown kinds; files with setuid or setgid; a name that comes twice, is both
 //! file and directory, or differs from another by case alone.
 
@@ -196,6 +196,9 @@ fn components(name: &str) -> Result<Vec<&str>, &'static str> {
     if name.chars().any(char::is_control) {
         return Err("has a control character in its name");
     }
+    if name.chars().any(is_invisible) {
+        return Err("has an invisible character in its name");
+    }
     let mut components = Vec::new();
     for component in name.split('/') {
         match component {
@@ -209,10 +212,23 @@ fn components(name: &str) -> Result<Vec<&str>, &'static str> {
     Ok(components)
 }
 
+/// Characters without a shape of their own: they turn the direction of the text around them, or
+/// make two names look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// A name cut to what a status line can carry, with anything unprintable replaced.
 pub(crate) fn printable(name: &[u8]) -> String {
     let text = String::from_utf8_lossy(name);
-    let clean = |c: char| if c.is_control() || c == '`' { '?' } else { c };
+    let clean = |c: char| {
+        if c.is_control() || is_invisible(c) || c == '`' {
+            '?'
+        } else {
+            c
+        }
+    };
     let short: String = text.chars().take(60).map(clean).collect();
     if text.chars().nth(60).is_some() {
         format!("{short}…")
@@ -283,6 +299,7 @@ mod tests {
             ("..", "leaves the bundle"),
             ("a\\..\\b", "has a backslash in its name"),
             ("a\nb", "has a control character in its name"),
+            ("a\u{202e}b", "has an invisible character in its name"),
             ("a\0b", "has a control character in its name"),
             ("", "has no name"),
             (".", "has no name"),

@@ -258,12 +258,8 @@ impl Place {
             return Ok(None);
         }
         let contract = contract::read(&location, tree.files(), tree.bytes(), &self.limits)?;
-        tree.sync()?;
         write_contract(&item.join(CONTRACT), &contract)?;
-        for directory in [item.join(PATH), item.clone()] {
-            store::sync_directory(&directory)
-                .map_err(BundleError::write("sync directory", directory))?;
-        }
+        store::sync_everything(&item).map_err(BundleError::write("sync", &item))?;
         let aside = work.path().join("replaced");
         let contract = store::admit(&item, &aside, &self.store, &digest, contract)?;
         Ok(Some((digest, contract)))
@@ -315,7 +311,7 @@ impl Place {
             }
         })?;
         let again = file.try_clone().map_err(failed("read file"))?;
-        match unpack::unpack_zip(again, &self.limits, tree)? {
+        match unpack::unpack_zip(again, bytes, &self.limits, tree)? {
             Taken::Unpacked(content) => Ok(content),
             Taken::Jar if bytes > self.limits.file => Err(BundleError::TooLarge(
                 crate::limits::Limit::File(self.limits.file),
@@ -323,7 +319,6 @@ impl Place {
             Taken::Jar => {
                 rustix::fs::fchmod(&file, rustix::fs::Mode::from(FILE_MODE))
                     .map_err(|error| failed("set the mode of")(error.into()))?;
-                file.sync_all().map_err(failed("sync file"))?;
                 tree.adopt(&path, BARE_JAR, bytes)?;
                 Ok(Content::Entries)
             }
@@ -339,6 +334,5 @@ fn write_contract(path: &Path, contract: &Contract) -> Result<(), BundleError> {
     fs::write(path, text).map_err(failed("write file"))?;
     let file = File::open(path).map_err(failed("open file"))?;
     rustix::fs::fchmod(&file, rustix::fs::Mode::from(FILE_MODE))
-        .map_err(|error| failed("set the mode of")(error.into()))?;
-    file.sync_all().map_err(failed("sync file"))
+        .map_err(|error| failed("set the mode of")(error.into()))
 }

@@ -176,6 +176,12 @@ fn list_one(store: &Path, digest: &Digest) -> Option<Contract> {
     load_contract(store, digest).ok()
 }
 
+/// Writes a bundle to disk, by syncing its whole file system: once instead of once per file, of
+/// which there may be thousands.
+pub(crate) fn sync_everything(below: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(below)?)?)
+}
+
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }

@@ -93,7 +93,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Writes a file of exactly `declared` bytes, synced to disk.
+    /// Writes a file of exactly `declared` bytes.
     pub(crate) fn file(
         &mut self,
         path: &str,
@@ -135,8 +135,6 @@ impl Tree {
         if written != declared {
             return Err(CopyError::Short);
         }
-        file.sync_all()
-            .map_err(|error| CopyError::Stop(failed("sync file")(error)))?;
         self.files.push(path.to_owned());
         Ok(())
     }
@@ -147,18 +145,6 @@ impl Tree {
             .map_err(|error| BundleError::write("move file", from)(error.into()))?;
         self.files.push(name.to_owned());
         self.bytes += bytes;
-        Ok(())
-    }
-
-    /// Syncs every directory to disk.
-    pub(crate) fn sync(&self) -> Result<(), BundleError> {
-        for path in self.directories.iter().map(Some).chain([None]) {
-            let path = path.map(String::as_str);
-            let shown = self.path.join(path.unwrap_or_default());
-            self.open_directory(path)
-                .and_then(|directory| Ok(rustix::fs::fsync(directory)?))
-                .map_err(BundleError::write("sync directory", shown))?;
-        }
         Ok(())
     }
 

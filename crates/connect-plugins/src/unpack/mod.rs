@@ -3,6 +3,7 @@
 mod tar;
 mod zip;
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 
@@ -40,11 +41,25 @@ pub(crate) fn broken(gauge: &Gauge, source: io::Error) -> BundleError {
     if let Some(limit) = gauge.limit.get() {
         return BundleError::TooLarge(limit);
     }
-    if source.kind() == io::ErrorKind::UnexpectedEof || gauge.ended.get() {
+    if is_end(&source) {
         BundleError::Truncated { source }
     } else {
         BundleError::Damaged { source }
     }
+}
+
+/// Whether an error is, or came of, an early end. Decoders wrap what their source said.
+fn is_end(error: &(dyn Error + 'static)) -> bool {
+    let mut link = Some(error);
+    while let Some(at) = link {
+        match at.downcast_ref::<io::Error>() {
+            Some(io) if io.kind() == io::ErrorKind::UnexpectedEof => return true,
+            // What an IO error wraps is not its source.
+            Some(io) => link = io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => link = at.source(),
+        }
+    }
+    false
 }
 
 /// Names why copying one entry ended.

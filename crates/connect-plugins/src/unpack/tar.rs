@@ -1,6 +1,7 @@
 //! tar, read forwards.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
 use std::rc::Rc;
 
@@ -35,7 +36,13 @@ pub(crate) fn unpack_tar(
     loop {
         state.left.set(Some(Limits::TAR_HEADERS));
         let Some(entry) = entries.next() else { break };
-        let mut entry = entry.map_err(|error| broken(gauge, error))?;
+        let mut entry = entry.map_err(|error| {
+            if state.end.get() {
+                broken(gauge, io::ErrorKind::UnexpectedEof.into())
+            } else {
+                broken(gauge, error)
+            }
+        })?;
         state.left.set(None);
         let kind = kind(entry.header().entry_type());
         if entry.header().entry_type() == EntryType::XGlobalHeader {
@@ -54,8 +61,10 @@ pub(crate) fn unpack_tar(
                 reason,
             })
         };
-        if is_pax_sparse(&mut entry).map_err(|error| broken(gauge, error))? {
-            return Err(refused("is a sparse file"));
+        match extended(&mut entry).map_err(|error| broken(gauge, error))? {
+            Extended::Plain => {}
+            Extended::Sparse => return Err(refused("is a sparse file")),
+            Extended::Twice => return Err(refused("has the same extended header twice")),
         }
         // Some packers leave the field blank; ours are the modes on disk anyway.
         let mode = entry.header().mode().unwrap_or(0);
@@ -107,17 +116,30 @@ fn kind(kind: EntryType) -> EntryKind {
     }
 }
 
-/// GNU tar can describe a sparse file in extended headers, behind the face of a plain file.
-fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
+/// What the extended headers of an entry come to.
+enum Extended {
+    Plain,
+    /// GNU tar can describe a sparse file in them, behind the face of a plain file.
+    Sparse,
+    /// Of two values some programs take the first and some the last.
+    Twice,
+}
+
+fn extended<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Extended> {
     let Some(extensions) = entry.pax_extensions()? else {
-        return Ok(false);
+        return Ok(Extended::Plain);
     };
+    let mut keys = BTreeSet::new();
     for extension in extensions {
-        if extension?.key_bytes().starts_with(b"GNU.sparse.") {
-            return Ok(true);
+        let key = extension?.key_bytes();
+        if key.starts_with(b"GNU.sparse.") {
+            return Ok(Extended::Sparse);
+        }
+        if !keys.insert(key) {
+            return Ok(Extended::Twice);
         }
     }
-    Ok(false)
+    Ok(Extended::Plain)
 }
 
 struct Headers {

@@ -6,12 +6,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-use super::{Content, is_class, is_jar, not_copied};
+use super::{Content, is_class, is_jar};
 use crate::entry::{Entry, EntryKind, Ledger, Refusal, Verdict, printable};
 use crate::error::BundleError;
 use crate::limits::{Limit, Limits};
-use crate::pipe::Gauge;
-use crate::tree::Tree;
+use crate::tree::{CopyError, Tree};
 
 /// How a spooled zip was taken.
 pub(crate) enum Taken {
@@ -48,6 +47,7 @@ pub(crate) fn open_zip(mut file: File, limits: &Limits) -> Result<ZipArchive<Fil
 /// Takes a zip apart, or says that it is a jar.
 pub(crate) fn unpack_zip(
     file: File,
+    served: u64,
     limits: &Limits,
     tree: &mut Tree,
 ) -> Result<Taken, BundleError> {
@@ -85,8 +85,12 @@ pub(crate) fn unpack_zip(
         return Err(BundleError::Refused(refusal));
     }
     let mut ledger = Ledger::new(limits);
+    let allowed = served.saturating_mul(limits.ratio).max(limits.ratio_grace);
     for index in 0..archive.len() {
         unpack_entry(&mut archive, index, &mut ledger, limits, tree)?;
+        if tree.bytes() > allowed {
+            return Err(BundleError::TooLarge(Limit::Ratio(limits.ratio)));
+        }
     }
     let content = if tree.is_empty() {
         Content::Nothing
@@ -150,9 +154,14 @@ fn unpack_entry(
         Verdict::File(path) => {
             let mut entry = archive.by_index(index).map_err(damaged)?;
             // The file is complete, so whatever does not decode is damage, not truncation.
-            let gauge = Gauge::default();
             tree.file(&path, &mut entry, size, limits)
-                .map_err(|error| not_copied(&gauge, error))
+                .map_err(|error| match error {
+                    CopyError::Read(source) => BundleError::Damaged { source },
+                    CopyError::Short => BundleError::Damaged {
+                        source: io::ErrorKind::UnexpectedEof.into(),
+                    },
+                    CopyError::Stop(error) => error,
+                })
         }
     }
 }

@@ -9,8 +9,10 @@
     reason = "all of it is tests, and tables are long"
 )]
 
-mod content;
+mod corpus;
 mod formats;
+mod measured;
 mod place;
 mod servers;
 mod stored;
+mod verdicts;

@@ -15,6 +15,8 @@ pub struct TarEntry {
     pub content: Vec<u8>,
     /// Size in the header where it is not the content's.
     pub size: Option<u64>,
+    /// The `prefix` of ustar, which readers put before the name; cut at 155 bytes.
+    pub prefix: Vec<u8>,
 }
 
 impl TarEntry {
@@ -28,6 +30,7 @@ impl TarEntry {
             link: Vec::new(),
             content,
             size: None,
+            prefix: Vec::new(),
         }
     }
 
@@ -77,16 +80,19 @@ impl TarBuilder {
         octal(&mut header, 100, 8, u64::from(entry.mode));
         octal(&mut header, 108, 8, 0);
         octal(&mut header, 116, 8, 0);
-        octal(
-            &mut header,
-            124,
-            12,
-            entry.size.unwrap_or(entry.content.len() as u64),
-        );
+        let size = entry.size.unwrap_or(entry.content.len() as u64);
+        if size < 1 << 33 {
+            octal(&mut header, 124, 12, size);
+        } else {
+            // The GNU way of a number that eleven octal digits cannot hold.
+            header[124] = 0x80;
+            put(&mut header, 128, 8, &size.to_be_bytes());
+        }
         octal(&mut header, 136, 12, 0);
         header[156] = entry.kind;
         put(&mut header, 157, 100, &entry.link);
         put(&mut header, 257, 8, b"ustar\x0000");
+        put(&mut header, 345, 155, &entry.prefix);
         header[148..156].fill(b' ');
         let sum = header.iter().map(|byte| u64::from(*byte)).sum();
         octal(&mut header, 148, 8, sum);
