@@ -208,6 +208,10 @@ pub struct User {
 /// Written by rename when any field changes, never periodically.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct State {
     /// [`Users::generation`] of the users now served; empty before the first good file.
     pub users_generation: String,

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsConnector;
 
 use crate::backoff::Backoff;
+use crate::internal::Internals;
 use crate::limits;
 use crate::upstream::Upstream;
-use crate::users::{Internal, UserTable};
+use crate::users::UserTable;
 
 /// What `/health` of our worker said last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +59,8 @@ impl Peer {
 pub struct Backend {
     /// Our own worker.
     pub worker: Upstream,
-    /// The credential that it and the peers know.
-    pub internal: Internal,
+    /// The credentials that it and the peers know.
+    pub internal: Internals,
     /// The other units, if the peer door's CA is known.
     pub peers: Vec<Peer>,
     /// Source addresses of the peer door.
@@ -82,7 +83,7 @@ impl Backend {
         let allowed = settings.peer_door.iter().flat_map(|door| &door.allowed);
         Some(Self {
             worker: Upstream::plain(settings.worker.address),
-            internal: Internal::new(&settings.worker.internal)?,
+            internal: Internals::new(&settings.worker)?,
             peers: peers.collect(),
             allowed: allowed.map(IpAddr::to_canonical).collect(),
             retry_limit: Duration::from_millis(settings.retry_limit_ms),
@@ -131,7 +132,9 @@ impl Core {
 
     /// Sends requests somewhere else from now on. Another worker has to prove that it is ready.
     pub fn set_backend(&self, backend: Backend) {
-        let moved = self.backend.borrow().worker.address() != backend.worker.address();
+        let before = self.backend();
+        let moved = before.worker.address() != backend.worker.address();
+        backend.internal.carry_over(&before.internal);
         self.backend.send_replace(Arc::new(backend));
         if moved {
             self.not_ready();

@@ -238,10 +238,16 @@ impl<'a> Delivery<'a> {
             .await
         {
             Ok((answer, Verdict::Final)) => Ok(answer),
-            Ok((answer, Verdict::NotApplied)) => Err(Failure::NotApplied(
-                "the worker did not apply the request".into(),
-                Some(answer),
-            )),
+            Ok((answer, Verdict::NotApplied)) => {
+                if answer.head.status == StatusCode::UNAUTHORIZED {
+                    // It may know the other credential.
+                    self.core.check_health.notify_one();
+                }
+                Err(Failure::NotApplied(
+                    "the worker did not apply the request".into(),
+                    Some(answer),
+                ))
+            }
             Ok((_, Verdict::NotServing)) => {
                 self.core.not_ready();
                 Err(Failure::NotApplied(
@@ -295,8 +301,12 @@ impl<'a> Delivery<'a> {
     ) -> Result<(Answer, Verdict), SendError> {
         self.tries += 1;
         let method = outbound.method.clone();
-        let credential = Some(&backend.internal.authorization);
-        let mut request = match request(outbound, upstream, credential) {
+        let credential = if hop {
+            backend.internal.for_peer()
+        } else {
+            backend.internal.for_worker()
+        };
+        let mut request = match request(outbound, upstream, Some(credential)) {
             Ok(request) => request,
             Err(answer) => return Ok((*answer, Verdict::Final)),
         };

@@ -1,28 +1,22 @@
 //! A door: listeners, connections, their limits, and closing without cutting anybody off.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
-use crate::access::{self, Door};
+use crate::access::Door;
+use crate::connection::{Connection, Phase, Speech};
 use crate::core::Core;
 use crate::limits;
-use crate::stall::Stall;
+use crate::places::{PerAddress, Share};
 
 /// Listeners handed to us by whoever started us, by address (socket activation).
 #[derive(Debug, Default)]
@@ -49,9 +43,6 @@ impl Inherited {
         }
     }
 }
-
-/// TLS for connections accepted from now on; `None` for plain HTTP.
-pub type Tls = Option<watch::Receiver<Arc<ServerConfig>>>;
 
 struct Listening {
     stop: oneshot::Sender<()>,
@@ -90,7 +81,7 @@ impl Listeners {
     pub async fn reconcile(
         &mut self,
         wanted: &[SocketAddr],
-        tls: &Tls,
+        speech: &watch::Receiver<Speech>,
         inherited: &mut Inherited,
     ) -> Result<(), (SocketAddr, io::Error)> {
         self.closing.retain(|task| !task.is_finished());
@@ -106,7 +97,7 @@ impl Listeners {
             let accept = Accept {
                 door: self.door,
                 core: Arc::clone(&self.core),
-                tls: tls.clone(),
+                speech: speech.clone(),
                 places: Arc::clone(&self.places),
                 per_address: Arc::clone(&self.per_address),
             };
@@ -130,6 +121,12 @@ impl Listeners {
     #[must_use]
     pub fn are_open(&self, wanted: &[SocketAddr]) -> bool {
         !wanted.is_empty() && wanted.iter().all(|address| self.open.contains_key(address))
+    }
+
+    /// Whether any address accepts connections.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Stops accepting; requests that are under way go on.
@@ -162,7 +159,7 @@ impl Listeners {
 struct Accept {
     door: Door,
     core: Arc<Core>,
-    tls: Tls,
+    speech: watch::Receiver<Speech>,
     places: Arc<Semaphore>,
     per_address: Arc<PerAddress>,
 }
@@ -170,6 +167,7 @@ struct Accept {
 impl Accept {
     async fn run(self, listener: TcpListener, mut stopped: oneshot::Receiver<()>) {
         let graceful = GracefulShutdown::new();
+        let phase = watch::Sender::new(Phase::Open);
         loop {
             let accepted = async {
                 let place = Arc::clone(&self.places).acquire_owned().await;
@@ -185,17 +183,16 @@ impl Accept {
                     let Some(share) = self.admit(remote) else {
                         continue;
                     };
-                    let core = Arc::clone(&self.core);
-                    let connection = connection(
-                        self.door,
-                        core,
-                        self.tls.clone(),
-                        stream,
+                    let connection = Connection {
+                        door: self.door,
+                        core: Arc::clone(&self.core),
+                        speech: self.speech.borrow().clone(),
                         remote,
-                        graceful.watcher(),
-                    );
+                        phase: phase.subscribe(),
+                        watcher: graceful.watcher(),
+                    };
                     tokio::spawn(async move {
-                        connection.await;
+                        connection.serve(stream).await;
                         drop((share, place));
                     });
                 }
@@ -207,6 +204,11 @@ impl Accept {
             }
         }
         drop(listener);
+        phase.send_replace(Phase::Lingering);
+        let nobody = phase.closed();
+        // Over at once if there are no connections.
+        let _ = timeout(limits::LINGER, nobody).await;
+        phase.send_replace(Phase::Closing);
         graceful.shutdown().await;
     }
 
@@ -217,79 +219,5 @@ impl Accept {
             return None;
         }
         PerAddress::take(&self.per_address, remote)
-    }
-}
-
-async fn connection(
-    door: Door,
-    core: Arc<Core>,
-    tls: Tls,
-    stream: TcpStream,
-    remote: IpAddr,
-    watcher: Watcher,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let Some(tls) = tls else {
-        return http(door, core, stream, remote, watcher).await;
-    };
-    let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
-    match timeout(limits::HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => http(door, core, stream, remote, watcher).await,
-        Ok(Err(error)) => tracing::debug!(%error, address = %remote, "cannot agree on TLS"),
-        Err(_) => tracing::debug!(address = %remote, "cannot wait any longer for TLS"),
-    }
-}
-
-async fn http<T>(door: Door, core: Arc<Core>, stream: T, remote: IpAddr, watcher: Watcher)
-where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request| {
-        let core = Arc::clone(&core);
-        async move { Ok::<_, Infallible>(access::serve(core, door, remote, request).await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_TIMEOUT)
-        .max_headers(limits::HEADER_FIELDS)
-        .max_header_size(limits::HEAD_BYTES)
-        .max_buf_size(limits::BUFFER_BYTES);
-    let connection = builder.serve_connection(TokioIo::new(Stall::new(stream)), service);
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, address = %remote, "connection ended");
-    }
-}
-
-/// Connections per source address.
-#[derive(Debug, Default)]
-struct PerAddress(Mutex<HashMap<IpAddr, usize>>);
-
-/// One connection's share; dropping it gives it back.
-struct Share(Arc<PerAddress>, IpAddr);
-
-impl PerAddress {
-    fn take(all: &Arc<Self>, address: IpAddr) -> Option<Share> {
-        let mut counts = all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_insert(0);
-        if *count >= limits::CONNECTIONS_PER_ADDRESS {
-            return None;
-        }
-        *count += 1;
-        Some(Share(Arc::clone(all), address))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.1);
-            }
-        }
     }
 }

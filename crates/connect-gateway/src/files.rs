@@ -5,11 +5,12 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use connect_core::gateway::{Settings, Users};
+use connect_core::gateway::{Protocol, Settings, Users};
 use sha2::{Digest, Sha256};
 
+use crate::internal::Internals;
 use crate::limits;
-use crate::users::{Internal, UserTable, UsersError};
+use crate::users::{UserTable, UsersError};
 
 /// Why a file cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -101,8 +102,11 @@ pub fn read_settings(path: &Path) -> Result<(Settings, String), FileError> {
     if !settings.worker.address.ip().is_loopback() {
         return Err(bad("worker.address"));
     }
-    if Internal::new(&settings.worker.internal).is_none() {
+    if Internals::new(&settings.worker).is_none() {
         return Err(bad("worker.internal"));
+    }
+    if settings.client_door.protocol != Protocol::Http && settings.client_door.tls.is_none() {
+        return Err(bad("client_door.tls"));
     }
     for (field, file) in [
         ("users_file", &settings.users_file),

@@ -11,13 +11,17 @@
 pub mod access;
 pub mod backoff;
 pub mod body;
+pub mod certificates;
 pub mod client;
+pub mod connection;
 pub mod core;
 pub mod delivery;
 pub mod door;
 pub mod files;
+pub mod internal;
 pub mod limits;
 pub mod peer;
+pub mod places;
 pub mod readiness;
 pub mod reply;
 pub mod service;

@@ -37,7 +37,7 @@ pub const BODY_WHOLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest wait for a complete request head, idle keep-alive time included.
 pub const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Longest wait for a TLS handshake on the peer door.
+/// Longest wait for a TLS handshake of a client.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time that a socket may refuse to take our bytes.
@@ -93,6 +93,10 @@ pub const PEER_COOLDOWN: Duration = Duration::from_secs(3);
 
 /// How long a peer that said it is not ready is left alone.
 pub const PEER_NOT_READY: Duration = Duration::from_millis(500);
+
+/// How long a door that closes still answers on the connections it has, each for a last time.
+/// Clients that poll more often than this never find a connection closed on them.
+pub const LINGER: Duration = Duration::from_millis(500);
 
 /// Longest time in-flight requests have to finish when the gateway stops.
 pub const DRAIN: Duration = Duration::from_secs(20);

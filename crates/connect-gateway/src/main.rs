@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
-use connect_core::gateway::State;
+use connect_core::gateway::{Certificate, Protocol, Settings, State, TlsVersion};
 use connect_gateway::door::Inherited;
 use connect_gateway::service::chain;
+use connect_gateway::tls::{Pair, Roots, TlsError};
 use connect_gateway::{files, install_tls_provider, service};
 use listenfd::ListenFd;
 use tokio::signal::unix::{SignalKind, signal};
@@ -99,15 +101,44 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
 fn check(settings: &std::path::Path) -> Result<(), String> {
     let (read, _) = files::read_settings(settings).map_err(|error| chain(&error))?;
     let users = files::read_users(read.users_file.as_ref()).map_err(|error| chain(&error))?;
-    if let Some(door) = &read.peer_door {
-        connect_gateway::tls::load(door).map_err(|error| chain(&error))?;
-    }
+    let certificates = certificates(&read).map_err(|error| chain(&error))?;
     println!(
         "{} and its {} users are fine",
         settings.display(),
         users.len()
     );
+    for (door, certificate) in certificates {
+        println!("{door} door certificate {}", describe(Some(&certificate)));
+    }
     Ok(())
+}
+
+/// The certificates of both doors, read as they would be served.
+fn certificates(settings: &Settings) -> Result<Vec<(&'static str, Certificate)>, TlsError> {
+    let mut found = Vec::new();
+    let load = |certificate: &str, key: &str, minimum| {
+        Pair::load(certificate.as_ref(), key.as_ref(), minimum).map(|pair| pair.certificate)
+    };
+    if let Some(tls) = &settings.client_door.tls {
+        let certificate = load(&tls.certificate_file, &tls.key_file, tls.minimum_version)?;
+        found.push(("client", certificate));
+    }
+    if let Some(door) = &settings.peer_door {
+        let certificate = load(&door.certificate_file, &door.key_file, TlsVersion::V12)?;
+        found.push(("peer", certificate));
+        Roots::load(door.ca_file.as_ref())?;
+    }
+    Ok(found)
+}
+
+fn describe(certificate: Option<&Certificate>) -> String {
+    let Some(certificate) = certificate else {
+        return "none".to_owned();
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    let days = (certificate.not_after - now).div_euclid(24 * 60 * 60);
+    format!("serial {}, {days} days left", certificate.serial)
 }
 
 fn status(settings: &std::path::Path) -> Result<(), String> {
@@ -117,8 +148,23 @@ fn status(settings: &std::path::Path) -> Result<(), String> {
     let state: State = serde_json::from_slice(&text)
         .map_err(|error| format!("cannot understand {}: {error}", read.state_file))?;
     let yes = |yes: bool| if yes { "yes" } else { "no" };
-    println!("client door open    {}", yes(state.client_door));
+    let protocol = match state.client_protocol {
+        None => "",
+        Some(Protocol::Http) => " (http)",
+        Some(Protocol::Https) => " (https)",
+        Some(Protocol::Both) => " (http and https)",
+    };
+    println!("client door open    {}{protocol}", yes(state.client_door));
+    println!(
+        "client certificate  {}",
+        describe(state.client_certificate.as_ref())
+    );
     println!("peer door open      {}", yes(state.peer_door));
+    println!(
+        "peer certificate    {}",
+        describe(state.peer_certificate.as_ref())
+    );
+    println!("metrics port open   {}", yes(state.metrics));
     println!("worker healthy      {}", yes(state.worker_healthy));
     println!("users generation    {}", state.users_generation);
     println!(

@@ -31,11 +31,26 @@ pub async fn poll(core: Arc<Core>) {
     }
 }
 
+/// Tries the first credential each time, so that a worker that learns it is noticed.
 async fn ask(backend: &Backend) -> Health {
+    let mut health = Health::Refused;
+    for (which, credential) in backend.internal.all() {
+        health = ask_with(backend, credential).await;
+        if health == Health::Ready {
+            backend.internal.accepted(which);
+        }
+        if health != Health::Refused {
+            break;
+        }
+    }
+    health
+}
+
+async fn ask_with(backend: &Backend, credential: &HeaderValue) -> Health {
     let mut request = Request::new(whole(""));
     *request.uri_mut() = hyper::Uri::from_static("/health");
     let headers = request.headers_mut();
-    headers.insert(AUTHORIZATION, backend.internal.authorization.clone());
+    headers.insert(AUTHORIZATION, credential.clone());
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if let Ok(host) = HeaderValue::try_from(backend.worker.address().to_string()) {
         headers.insert(HOST, host);

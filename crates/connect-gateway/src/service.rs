@@ -7,15 +7,16 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use connect_core::gateway::{Settings, State};
+use connect_core::gateway::{Protocol, Settings, State};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::access::Door;
+use crate::certificates::Certificates;
+use crate::connection::Speech;
 use crate::core::{Backend, Core, Health};
-use crate::door::{Inherited, Listeners, Tls};
+use crate::door::{Inherited, Listeners};
 use crate::files::{self, FileError, Stamp};
-use crate::tls::{self, PeerTls};
 use crate::{limits, readiness};
 
 /// Serves until `stop` completes, then finishes what is under way.
@@ -64,9 +65,10 @@ struct Service {
     settings_stamp: Option<Stamp>,
     users_generation: String,
     users_stamp: Option<Stamp>,
-    tls: Option<PeerTls>,
-    tls_stamps: Option<[Option<Stamp>; 3]>,
-    server_tls: Option<watch::Sender<Arc<rustls::ServerConfig>>>,
+    certificates: Certificates,
+    /// What the doors speak; none before a door can be opened for the first time.
+    client_speech: Option<watch::Sender<Speech>>,
+    peer_speech: Option<watch::Sender<Speech>>,
     core: Arc<Core>,
     client_door: Listeners,
     peer_door: Listeners,
@@ -80,17 +82,14 @@ struct Service {
 struct Faults {
     settings: Option<String>,
     users: Option<String>,
-    tls: Option<String>,
     doors: Option<String>,
 }
 
 impl Faults {
-    fn first(&self) -> Option<String> {
-        [&self.settings, &self.users, &self.tls, &self.doors]
-            .into_iter()
-            .flatten()
-            .next()
-            .cloned()
+    fn first(&self, certificates: Option<&String>) -> Option<String> {
+        let [settings, users, doors] =
+            [&self.settings, &self.users, &self.doors].map(Option::as_ref);
+        settings.or(users).or(certificates).or(doors).cloned()
     }
 }
 
@@ -105,6 +104,21 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     line
+}
+
+fn tell_door(
+    door: &mut Option<watch::Sender<Speech>>,
+    protocol: Protocol,
+    tls: Option<&Arc<rustls::ServerConfig>>,
+) {
+    let speech = Speech {
+        protocol,
+        tls: tls.filter(|_| protocol != Protocol::Http).cloned(),
+    };
+    match door {
+        Some(door) => drop(door.send_replace(speech)),
+        None => *door = Some(watch::Sender::new(speech)),
+    }
 }
 
 impl Service {
@@ -123,9 +137,9 @@ impl Service {
             settings_stamp,
             users_generation: String::new(),
             users_stamp: None,
-            tls: None,
-            tls_stamps: None,
-            server_tls: None,
+            certificates: Certificates::default(),
+            client_speech: None,
+            peer_speech: None,
             client_door: Listeners::new(Door::Client, Arc::clone(&core)),
             peer_door: Listeners::new(Door::Peer, Arc::clone(&core)),
             core,
@@ -142,9 +156,11 @@ impl Service {
     async fn look(&mut self) {
         let settings = self.look_at_settings();
         self.look_at_users();
-        let certificates = self.look_at_certificates();
-        if settings || certificates {
-            let connector = self.tls.as_ref().map(|tls| &tls.connector);
+        let roots = self.certificates.look(&self.settings);
+        // Cheap, and at the first look nothing has changed yet.
+        self.speak();
+        if settings || roots {
+            let connector = self.certificates.roots().map(|roots| &roots.connector);
             if let Some(backend) = Backend::new(&self.settings, connector) {
                 self.core.set_backend(backend);
             }
@@ -204,56 +220,40 @@ impl Service {
         }
     }
 
-    /// Whether other certificates are in force.
-    fn look_at_certificates(&mut self) -> bool {
-        let Some(door) = &self.settings.peer_door else {
-            self.faults.tls = None;
-            self.tls_stamps = None;
-            return self.tls.take().is_some();
-        };
-        let stamps = tls::stamps(door);
-        if self.tls_stamps == Some(stamps) {
-            return false;
+    /// Tells the doors what to speak. Without a certificate there is no going over to HTTPS.
+    fn speak(&mut self) {
+        let door = &self.settings.client_door;
+        let tls = self.certificates.client().map(|pair| &pair.server);
+        if door.protocol != Protocol::Https || tls.is_some() {
+            tell_door(&mut self.client_speech, door.protocol, tls);
         }
-        self.tls_stamps = Some(stamps);
-        match tls::load(door) {
-            Ok(loaded) => {
-                tracing::info!("certificates read");
-                let server = Arc::clone(&loaded.server);
-                match &self.server_tls {
-                    Some(sender) => drop(sender.send_replace(server)),
-                    None => self.server_tls = Some(watch::Sender::new(server)),
-                }
-                self.tls = Some(loaded);
-                self.faults.tls = None;
-                true
-            }
-            Err(error) => {
-                let fault = chain(&error);
-                tracing::error!(%fault, "certificates not taken over");
-                self.faults.tls = Some(fault);
-                false
-            }
+        let tls = self.certificates.peer().map(|pair| &pair.server);
+        if tls.is_some() {
+            tell_door(&mut self.peer_speech, Protocol::Https, tls);
         }
     }
 
     async fn open_doors(&mut self) {
-        let client = &self.settings.client_door.listen;
-        let opened = self
-            .client_door
-            .reconcile(client, &None, &mut self.inherited)
-            .await;
-        let mut fault = opened.err();
-        let tls: Tls = self.server_tls.as_ref().map(watch::Sender::subscribe);
-        let peer: &[_] = match &self.settings.peer_door {
-            Some(door) if tls.is_some() => &door.listen,
-            _ => &[],
-        };
-        let opened = self
-            .peer_door
-            .reconcile(peer, &tls, &mut self.inherited)
-            .await;
-        fault = fault.or_else(|| opened.err());
+        let mut fault = None;
+        if let Some(speech) = &self.client_speech {
+            let wanted = &self.settings.client_door.listen;
+            let door = &mut self.client_door;
+            let opened = door
+                .reconcile(wanted, &speech.subscribe(), &mut self.inherited)
+                .await;
+            fault = opened.err();
+        }
+        if let Some(speech) = &self.peer_speech {
+            let wanted = match &self.settings.peer_door {
+                Some(door) => &door.listen[..],
+                None => &[],
+            };
+            let door = &mut self.peer_door;
+            let opened = door
+                .reconcile(wanted, &speech.subscribe(), &mut self.inherited)
+                .await;
+            fault = fault.or_else(|| opened.err());
+        }
         let fault = fault.map(|(address, error)| format!("cannot listen on {address}: {error}"));
         if let Some(fault) = fault
             .as_ref()
@@ -272,17 +272,38 @@ impl Service {
             .as_ref()
             .map_or(&[][..], |door| &door.listen);
         let health = self.core.health();
+        let speech = self
+            .client_speech
+            .as_ref()
+            .filter(|_| self.client_door.is_open());
+        let speech = speech.map(|speech| speech.borrow().clone());
+        let client = self.certificates.client();
+        let backend = self.core.backend();
         let state = State {
             users_generation: self.users_generation.clone(),
             settings_generation: self.settings_generation.clone(),
             client_door: self.is_open(),
             peer_door: self.peer_door.are_open(peer),
             worker_healthy: health == Health::Ready,
-            fault: self.faults.first().or_else(|| {
+            worker_takes: (health == Health::Ready).then(|| backend.internal.in_use()),
+            client_protocol: speech.as_ref().map(|speech| speech.protocol),
+            client_certificate: client
+                .filter(|_| speech.is_some_and(|speech| speech.tls.is_some()))
+                .map(|pair| pair.certificate.clone()),
+            peer_certificate: self
+                .certificates
+                .peer()
+                .map(|pair| pair.certificate.clone()),
+            trusted_cas: self
+                .certificates
+                .roots()
+                .map(|roots| roots.fingerprints.clone())
+                .unwrap_or_default(),
+            metrics: false,
+            fault: self.faults.first(self.certificates.fault()).or_else(|| {
                 let refused = "cannot use the worker: it refuses the internal credential";
                 (health == Health::Refused).then(|| refused.to_owned())
             }),
-            ..State::default()
         };
         if self.told.as_ref() == Some(&state) {
             return;

@@ -1,15 +1,16 @@
-//! TLS of the peer door, made from the PEM files that the settings name.
+//! TLS configurations, made from the PEM files that the settings name.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use connect_core::gateway::PeerDoor;
+use connect_core::gateway::{Certificate, TlsVersion};
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::TlsConnector;
 
-use crate::files::Stamp;
+use crate::files::fingerprint;
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -36,60 +37,95 @@ pub enum TlsError {
         /// Why.
         source: rustls::Error,
     },
+    /// Something other than an X.509 certificate.
+    #[error("cannot understand the certificate in {}", path.display())]
+    Understand {
+        /// Which file.
+        path: PathBuf,
+    },
 }
 
-/// Both sides of TLS between units, and the stamps of the files they came from.
-pub struct PeerTls {
-    /// For the peer door.
+/// What a door needs to speak TLS.
+#[derive(Debug)]
+pub struct Pair {
+    /// For connections accepted from now on.
     pub server: Arc<ServerConfig>,
-    /// For requests to other units' peer doors.
-    pub connector: TlsConnector,
+    /// The certificate that clients see.
+    pub certificate: Certificate,
 }
 
-/// The stamps of the three files.
-#[must_use]
-pub fn stamps(door: &PeerDoor) -> [Option<Stamp>; 3] {
-    [&door.certificate_file, &door.key_file, &door.ca_file].map(|file| Stamp::of(Path::new(file)))
-}
-
-/// Reads the three files.
-///
-/// # Errors
-/// [`TlsError`], for the caller to keep what it has.
-pub fn load(door: &PeerDoor) -> Result<PeerTls, TlsError> {
-    let chain_path = Path::new(&door.certificate_file);
-    let key_path = Path::new(&door.key_file);
-    let ca_path = Path::new(&door.ca_file);
-    let chain = certificates(chain_path)?;
-    let key = PrivateKeyDer::from_pem_file(key_path).map_err(|source| TlsError::Pem {
-        path: key_path.to_owned(),
-        source,
-    })?;
-    let mut server = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|source| TlsError::Use {
-            path: chain_path.to_owned(),
+impl Pair {
+    /// Reads a certificate with its chain, and the key that belongs to it.
+    ///
+    /// # Errors
+    /// [`TlsError`], for the caller to keep what it has.
+    pub fn load(
+        certificate_file: &Path,
+        key_file: &Path,
+        minimum: TlsVersion,
+    ) -> Result<Self, TlsError> {
+        let chain = certificates(certificate_file)?;
+        let certificate = describe(certificate_file, &chain)?;
+        let key = PrivateKeyDer::from_pem_file(key_file).map_err(|source| TlsError::Pem {
+            path: key_file.to_owned(),
             source,
         })?;
-    server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca_path)? {
-        roots.add(certificate).map_err(|source| TlsError::Use {
-            path: ca_path.to_owned(),
-            source,
-        })?;
+        let versions: &[&SupportedProtocolVersion] = match minimum {
+            TlsVersion::V12 => &[&TLS13, &TLS12],
+            TlsVersion::V13 => &[&TLS13],
+        };
+        let mut server = ServerConfig::builder_with_protocol_versions(versions)
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|source| TlsError::Use {
+                path: certificate_file.to_owned(),
+                source,
+            })?;
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            server: Arc::new(server),
+            certificate,
+        })
     }
-    let mut client = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(PeerTls {
-        server: Arc::new(server),
-        connector: TlsConnector::from(Arc::new(client)),
-    })
 }
 
+/// What other units' peer doors are verified with.
+pub struct Roots {
+    /// For requests to them.
+    pub connector: TlsConnector,
+    /// SHA-256 of each CA, sorted.
+    pub fingerprints: Vec<String>,
+}
+
+impl Roots {
+    /// Reads one or more CA certificates.
+    ///
+    /// # Errors
+    /// [`TlsError`], for the caller to keep what it has.
+    pub fn load(ca_file: &Path) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        let mut fingerprints = Vec::new();
+        for certificate in certificates(ca_file)? {
+            fingerprints.push(fingerprint(&certificate));
+            roots.add(certificate).map_err(|source| TlsError::Use {
+                path: ca_file.to_owned(),
+                source,
+            })?;
+        }
+        fingerprints.sort();
+        fingerprints.dedup();
+        let mut client = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(client)),
+            fingerprints,
+        })
+    }
+}
+
+/// At least one certificate.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let error = |source| TlsError::Pem {
         path: path.to_owned(),
@@ -105,4 +141,18 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
         });
     }
     Ok(found)
+}
+
+fn describe(path: &Path, chain: &[CertificateDer<'_>]) -> Result<Certificate, TlsError> {
+    let understood = chain.first().and_then(|leaf| {
+        let (_, parsed) = x509_parser::parse_x509_certificate(leaf).ok()?;
+        Some(Certificate {
+            sha256: fingerprint(leaf),
+            serial: format!("{:x}", parsed.tbs_certificate.serial),
+            not_after: parsed.validity().not_after.timestamp(),
+        })
+    });
+    understood.ok_or_else(|| TlsError::Understand {
+        path: path.to_owned(),
+    })
 }

@@ -11,4 +11,6 @@ mod peer_door;
 mod program;
 mod raw;
 mod reload;
+mod rotation;
 mod support;
+mod tls;

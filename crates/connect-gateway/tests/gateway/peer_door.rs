@@ -238,7 +238,7 @@ async fn certificates_change_without_cutting_anybody_off() {
         .until("it heals", |state| state.fault.is_none())
         .await;
 
-    new.issue(from, gateway.directory.path());
+    new.issue(from, gateway.directory.path(), "peer");
     let end = tokio::time::Instant::now() + Duration::from_secs(5);
     let mut fresh = loop {
         if let Ok(connection) = Connection::tls(gateway.peer, from, new.client()).await {

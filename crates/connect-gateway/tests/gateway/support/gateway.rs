@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use connect_core::gateway::{
-    ClientDoor, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, State, User, Users,
-    Worker,
+    ClientDoor, ClientTls, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, State,
+    TlsVersion, User, Users, Worker,
 };
 use connect_gateway::door::Inherited;
 use connect_gateway::files::{fingerprint, replace};
@@ -97,15 +97,9 @@ impl Gateway {
 
     /// Adds a peer door with a certificate of this authority.
     pub(crate) fn with_peer_door(mut self, authority: &Authority) -> Self {
-        authority.issue(self.peer.ip(), self.directory.path());
-        let path = |name: &str| {
-            self.directory
-                .path()
-                .join(name)
-                .to_str()
-                .unwrap()
-                .to_owned()
-        };
+        authority.issue(self.peer.ip(), self.directory.path(), "peer");
+        self.write_ca(&[authority]);
+        let path = |name: &str| self.path(name);
         self.settings.peer_door = Some(PeerDoor {
             listen: vec![self.peer],
             certificate_file: path("peer.pem"),
@@ -113,6 +107,35 @@ impl Gateway {
             ca_file: path("ca.pem"),
             allowed: vec![self.peer.ip()],
         });
+        self.write_settings();
+        self
+    }
+
+    fn path(&self, name: &str) -> String {
+        let path = self.directory.path().join(name);
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// Trusts these in other units from now on.
+    pub(crate) fn write_ca(&self, authorities: &[&Authority]) {
+        let text: String = authorities.iter().map(|one| one.pem()).collect();
+        replace(&self.directory.path().join("ca.pem"), text.as_bytes()).unwrap();
+    }
+
+    /// Issues a certificate for the client door.
+    pub(crate) fn client_tls(&self, authority: &Authority) -> ClientTls {
+        authority.issue(self.client.ip(), self.directory.path(), "client");
+        ClientTls {
+            certificate_file: self.path("client.pem"),
+            key_file: self.path("client.key"),
+            minimum_version: TlsVersion::V12,
+        }
+    }
+
+    /// Lets the client door speak TLS only.
+    pub(crate) fn with_https(mut self, authority: &Authority) -> Self {
+        self.settings.client_door.tls = Some(self.client_tls(authority));
+        self.settings.client_door.protocol = Protocol::Https;
         self.write_settings();
         self
     }
@@ -127,20 +150,26 @@ impl Gateway {
     }
 
     /// Starts it and waits until its door is open; the worker may be ready or not.
-    pub(crate) async fn open(mut self) -> Self {
+    pub(crate) async fn open(self) -> Self {
+        let gateway = self.run();
+        gateway
+            .until("the door is open", |state| state.client_door)
+            .await;
+        gateway
+    }
+
+    /// Starts it.
+    pub(crate) fn run(mut self) -> Self {
         let (stop, stopped) = oneshot::channel::<()>();
-        let (ready, is_ready) = oneshot::channel();
         let path = self.settings_path();
         let inherited = Inherited::new(std::mem::take(&mut self.listeners)).unwrap();
         let running = tokio::spawn(async move {
-            let ready = move || ready.send(()).unwrap_or_default();
             let stopped = async move { drop(stopped.await) };
-            service::run(&path, inherited, ready, stopped)
+            service::run(&path, inherited, || {}, stopped)
                 .await
                 .unwrap();
         });
         (self.stop, self.running) = (Some(stop), Some(running));
-        is_ready.await.expect("the gateway starts");
         self
     }
 
@@ -165,12 +194,13 @@ impl Gateway {
         PathBuf::from(&self.settings.users_file)
     }
 
-    pub(crate) fn write_settings(&self) {
-        replace(
-            &self.settings_path(),
-            &serde_json::to_vec(&self.settings).unwrap(),
-        )
-        .unwrap();
+    /// Whether they are other settings than before.
+    pub(crate) fn write_settings(&self) -> bool {
+        let path = self.settings_path();
+        let text = serde_json::to_vec(&self.settings).unwrap();
+        let changed = std::fs::read(&path).ok().as_ref() != Some(&text);
+        replace(&path, &text).unwrap();
+        changed
     }
 
     pub(crate) fn write_users(&self, generation: &str, users: Vec<User>) {

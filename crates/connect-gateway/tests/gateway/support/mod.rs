@@ -130,6 +130,7 @@ pub(crate) fn basic(login: &str) -> String {
 pub(crate) struct Connection {
     address: SocketAddr,
     sender: http1::SendRequest<Full<Bytes>>,
+    serial: Option<String>,
 }
 
 impl Connection {
@@ -146,14 +147,41 @@ impl Connection {
         let socket = tokio::net::TcpSocket::new_v4()?;
         socket.bind((from, 0).into())?;
         let stream = socket.connect(address).await?;
+        Self::encrypted(address, stream, config).await
+    }
+
+    pub(crate) async fn secure(
+        address: SocketAddr,
+        config: Arc<rustls::ClientConfig>,
+    ) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        Self::encrypted(address, stream, config).await
+    }
+
+    async fn encrypted(
+        address: SocketAddr,
+        stream: TcpStream,
+        config: Arc<rustls::ClientConfig>,
+    ) -> std::io::Result<Self> {
         let name = ServerName::IpAddress(address.ip().into());
         let stream = tokio_rustls::TlsConnector::from(config)
             .connect(name, stream)
             .await?;
-        Self::over(address, stream).await
+        let (_, session) = stream.get_ref();
+        let serial = session
+            .peer_certificates()
+            .map(|chain| pki::serial(&chain[0]));
+        let mut connection = Self::over(address, stream).await?;
+        connection.serial = serial;
+        Ok(connection)
     }
 
-    async fn over<T>(address: SocketAddr, stream: T) -> std::io::Result<Self>
+    /// The serial number of the certificate that was presented.
+    pub(crate) fn serial(&self) -> Option<&str> {
+        self.serial.as_deref()
+    }
+
+    pub(crate) async fn over<T>(address: SocketAddr, stream: T) -> std::io::Result<Self>
     where
         T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -161,7 +189,11 @@ impl Connection {
             .await
             .map_err(std::io::Error::other)?;
         tokio::spawn(connection);
-        Ok(Self { address, sender })
+        Ok(Self {
+            address,
+            sender,
+            serial: None,
+        })
     }
 
     pub(crate) async fn send(&mut self, ask: &Ask) -> hyper::Result<Got> {

@@ -59,7 +59,8 @@ struct Inner {
     connectors: BTreeMap<String, Value>,
     behaviour: Behaviour,
     healthy: bool,
-    password_checked: bool,
+    /// Logins that it accepts, `name:password`.
+    known: Vec<String>,
 }
 
 /// The worker; it stops when dropped.
@@ -78,7 +79,7 @@ impl Worker {
             connectors: BTreeMap::new(),
             behaviour: Box::new(|_| Script::Serve),
             healthy: true,
-            password_checked: true,
+            known: vec![INTERNAL.into()],
         };
         let inner = Arc::new(Mutex::new(inner));
         let running = Some(tokio::spawn(serve(listener, Arc::clone(&inner))));
@@ -96,6 +97,11 @@ impl Worker {
 
     pub(crate) fn set_healthy(&self, healthy: bool) {
         self.inner.lock().unwrap().healthy = healthy;
+    }
+
+    /// From now on, accepts these logins, `name:password`.
+    pub(crate) fn knows(&self, logins: &[&str]) {
+        self.inner.lock().unwrap().known = logins.iter().map(|&login| login.into()).collect();
     }
 
     /// Every request so far but those for `/health`.
@@ -177,7 +183,11 @@ async fn answer(
     let script = {
         let mut inner = inner.lock().unwrap();
         if seen.path == "/health" && !seen.headers.contains_key("x-by-client") {
-            let status = if inner.healthy { 200 } else { 503 };
+            let status = match (inner.knows(&seen), inner.healthy) {
+                (false, _) => 401,
+                (true, true) => 200,
+                (true, false) => 503,
+            };
             Script::Reply(status, json!({"status": "x"}).to_string())
         } else {
             inner.seen.push(seen.clone());
@@ -208,13 +218,14 @@ async fn answer(
 }
 
 impl Inner {
+    fn knows(&self, seen: &Seen) -> bool {
+        let login = seen.headers.get("authorization");
+        login.is_some_and(|login| self.known.iter().any(|known| *login == basic(known)))
+    }
+
     fn apply(&mut self, seen: &Seen) -> (u16, String) {
         let signed = seen.headers.contains_key("x-connect-authorization");
-        let known = seen
-            .headers
-            .get("authorization")
-            .is_some_and(|value| *value == basic(INTERNAL));
-        if self.password_checked && !signed && !known {
+        if !signed && !self.knows(seen) {
             return (401, "User cannot access the resource.".into());
         }
         let error = |status: u16, message: String| {
