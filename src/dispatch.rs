@@ -1,5 +1,7 @@
 //! The spine: one hook from its environment to its exit status.
 
+use std::sync::mpsc;
+
 use connect_core::observation::{Hook, Observation, Reading};
 use connect_core::plan::{Note, Plan};
 use hook_tools::{Hook as JujuHook, Level, SecretEvent, ToolError};
@@ -95,24 +97,34 @@ pub fn reconcile(hook: Hook, world: &mut World) -> Result<Observation, Error> {
     Ok(seen)
 }
 
-/// A first observation. Juju's answers take most of it, and this machine's facts do not depend on
-/// them: both are read at once.
+/// A first observation. Juju's answers take most of it: this machine is looked at beside them, and
+/// its worker asked as soon as the internal user is known.
 ///
 /// # Errors
 ///
 /// See [`Error`].
 pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
-    let (juju, host) = std::thread::scope(|scope| {
-        let host = scope.spawn(|| observe::host::observe(world));
-        let juju = observe::juju::observe(world, hook);
-        let host = host
+    let (meet, met) = mpsc::channel();
+    let (juju, machine) = std::thread::scope(|scope| {
+        let machine = scope.spawn(move || {
+            let host = observe::host::observe(world)?;
+            // Nobody to come: Juju did not say, and its error is ours, or this unit is leaving.
+            let internal = met.recv().ok().flatten();
+            let worker =
+                observe::worker::observe(&host, internal.as_ref(), observe::worker::address());
+            Ok((host, worker))
+        });
+        let juju = observe::juju::observe(world, hook, move |internal| {
+            // A machine that could not be read does not wait for it, and says so below.
+            let _unread = meet.send(internal.known().cloned());
+        });
+        let machine = machine
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        (juju, host)
+        (juju, machine)
     });
     let mut seen = juju.map_err(Error::Ask)?;
-    seen.host = host.map_err(Error::Look)?;
-    seen.worker = observe::worker::observe(&seen, observe::worker::address());
+    (seen.host, seen.worker) = machine.map_err(Error::Look)?;
     observe::resources::observe(world, &mut seen).map_err(Error::Ask)?;
     Ok(seen)
 }
@@ -122,7 +134,8 @@ fn look_again(seen: &mut Observation, world: &World) -> Result<(), Error> {
     seen.host = observe::host::observe(world).map_err(Error::Look)?;
     // A worker that let us wait is not waited for again: no hook lasts longer for it.
     if !matches!(seen.worker, Reading::Unreadable(_)) {
-        seen.worker = observe::worker::observe(seen, observe::worker::address());
+        let internal = observe::worker::internal(seen);
+        seen.worker = observe::worker::observe(&seen.host, internal, observe::worker::address());
     }
     Ok(())
 }

@@ -17,11 +17,17 @@ use crate::report;
 use crate::world::World;
 
 /// Everything Juju says but the resources (see [`super::resources`]), with a machine yet unseen.
+/// The internal secret is read early and shown to `meet`, so that the worker can be asked while
+/// Juju answers the rest; nothing is shown if the unit is leaving.
 ///
 /// # Errors
 ///
 /// A hook command failed in a way that is not a part of a relation's or secret's normal life.
-pub fn observe(world: &World, hook: Hook) -> Result<Observation, ToolError> {
+pub fn observe(
+    world: &World,
+    hook: Hook,
+    meet: impl FnOnce(&Reading<OwnSecret>),
+) -> Result<Observation, ToolError> {
     let mut seen = empty(world, hook);
     let tools = &world.tools;
     if seen.hook == Hook::Leave {
@@ -30,6 +36,9 @@ pub fn observe(world: &World, hook: Hook) -> Result<Observation, ToolError> {
         return Ok(seen);
     }
     seen.leader = tools.is_leader()?;
+    let internal = own_secret(world, seen.leader, labels::INTERNAL, &BTreeMap::new())?;
+    meet(&internal);
+    seen.secrets.insert(labels::INTERNAL.to_owned(), internal);
     seen.config = config(tools)?;
     seen.peers = peers(world)?;
     let reader = Relations {
@@ -41,7 +50,8 @@ pub fn observe(world: &World, hook: Hook) -> Result<Observation, ToolError> {
     seen.clients = reader.clients()?;
     seen.certificates = reader.certificates()?;
     seen.transfers = reader.transfers()?;
-    seen.secrets = own_secrets(world, &seen)?;
+    let others = own_secrets(world, &seen)?;
+    seen.secrets.extend(others);
     seen.network = network(tools)?;
     seen.opened_ports = tools.opened_ports()?;
     Ok(seen)
@@ -341,51 +351,62 @@ fn secret_content(content: BTreeMap<String, String>) -> BTreeMap<String, Secret<
         .collect()
 }
 
+/// Our secrets but the internal one.
 fn own_secrets(
     world: &World,
     seen: &Observation,
 ) -> Result<BTreeMap<String, Reading<OwnSecret>>, ToolError> {
     let published = published_uris(seen);
-    let mut secrets = BTreeMap::new();
-    for label in labels::wanted(
+    let wanted = labels::wanted(
         seen.leader,
         &seen.clients,
         seen.peers.as_ref(),
         !seen.certificates.is_empty(),
-    ) {
-        // Following a new one keeps Juju from holding the older ones for us.
-        let changed = matches!(
-            &world.context.hook,
-            JujuHook::SecretChanged(event) if event.label.as_ref() == Some(&label)
-        );
-        let revision = if changed {
-            Revision::Refresh
-        } else {
-            Revision::Peek
-        };
-        let reading = match world.tools.secret(SecretRef::Label(&label), revision) {
-            Ok(content) => {
-                let uri = match published.get(&label) {
-                    Some(uri) => Some(uri.clone()),
-                    None if seen.leader
-                        && !matches!(label.as_str(), labels::INTERNAL | labels::TLS_KEY) =>
-                    {
-                        Some(own_uri(world, &label)?)
-                    }
-                    None => None,
-                };
-                Reading::Known(OwnSecret {
-                    uri,
-                    content: secret_content(content),
-                })
-            }
-            Err(ToolError::NotFound { .. }) => Reading::Absent,
-            Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => return Err(error),
-            Err(error) => Reading::Unreadable(report::chain(&error)),
-        };
-        secrets.insert(label, reading);
+    );
+    wanted
+        .into_iter()
+        .filter(|label| label != labels::INTERNAL)
+        .map(|label| {
+            let reading = own_secret(world, seen.leader, &label, &published)?;
+            Ok((label, reading))
+        })
+        .collect()
+}
+
+fn own_secret(
+    world: &World,
+    leader: bool,
+    label: &str,
+    published: &BTreeMap<String, String>,
+) -> Result<Reading<OwnSecret>, ToolError> {
+    // Following a new one keeps Juju from holding the older ones for us.
+    let changed = matches!(
+        &world.context.hook,
+        JujuHook::SecretChanged(event) if event.label.as_deref() == Some(label)
+    );
+    let revision = if changed {
+        Revision::Refresh
+    } else {
+        Revision::Peek
+    };
+    match world.tools.secret(SecretRef::Label(label), revision) {
+        Ok(content) => {
+            let uri = match published.get(label) {
+                Some(uri) => Some(uri.clone()),
+                None if leader && !matches!(label, labels::INTERNAL | labels::TLS_KEY) => {
+                    Some(own_uri(world, label)?)
+                }
+                None => None,
+            };
+            Ok(Reading::Known(OwnSecret {
+                uri,
+                content: secret_content(content),
+            }))
+        }
+        Err(ToolError::NotFound { .. }) => Ok(Reading::Absent),
+        Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => Err(error),
+        Err(error) => Ok(Reading::Unreadable(report::chain(&error))),
     }
-    Ok(secrets)
 }
 
 /// The URIs that clients were told already; asking Juju again would give the same.

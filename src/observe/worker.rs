@@ -7,7 +7,7 @@ use std::time::Duration;
 use connect_core::gateway::OWNER_KEY;
 use connect_core::layout::WORKER_SERVICE;
 use connect_core::limits;
-use connect_core::observation::{Connector, Observation, Reading, Worker};
+use connect_core::observation::{Connector, Host, Observation, OwnSecret, Reading, Worker};
 use connect_core::secret::Secret;
 use connect_core::wire::{self, labels};
 use serde::Deserialize;
@@ -26,13 +26,22 @@ pub fn address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, limits::WORKER_PORT))
 }
 
+/// The secret that holds the internal user, if there is one yet.
+#[must_use]
+pub fn internal(seen: &Observation) -> Option<&OwnSecret> {
+    seen.secrets.get(labels::INTERNAL).and_then(Reading::known)
+}
+
 /// Connects as the internal user; nothing if there is no such user yet.
 ///
 /// # Errors
 ///
 /// The worker does not listen.
-pub fn connect(seen: &Observation, at: SocketAddr) -> Result<Option<Connection>, LoopbackError> {
-    let Some(internal) = seen.secrets.get(labels::INTERNAL).and_then(Reading::known) else {
+pub fn connect(
+    internal: Option<&OwnSecret>,
+    at: SocketAddr,
+) -> Result<Option<Connection>, LoopbackError> {
+    let Some(internal) = internal else {
         return Ok(None);
     };
     let text = |key: &str| internal.content.get(key);
@@ -44,16 +53,15 @@ pub fn connect(seen: &Observation, at: SocketAddr) -> Result<Option<Connection>,
 
 /// Asks the worker, if its service runs.
 #[must_use]
-pub fn observe(seen: &Observation, at: SocketAddr) -> Reading<Worker> {
-    let runs = seen
-        .host
+pub fn observe(host: &Host, internal: Option<&OwnSecret>, at: SocketAddr) -> Reading<Worker> {
+    let runs = host
         .services
         .get(WORKER_SERVICE)
         .is_some_and(|fact| fact.active == "active");
     if !runs {
         return Reading::Absent;
     }
-    match connect(seen, at) {
+    match connect(internal, at) {
         Ok(Some(mut connection)) => match ask(&mut connection) {
             Ok(worker) => Reading::Known(worker),
             Err(error) => Reading::Unreadable(report::chain(&error)),
