@@ -6,19 +6,22 @@
 //! whatever else the machine does meets both. Time spent in hook tools is taken off: it is the same
 //! for each call, whoever calls, and is another in a real model.
 
+mod client;
 mod measure;
 mod model;
+mod parts;
 mod report;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 pub use measure::{Run, measure};
 pub use report::{Row, table};
 
 use model::Model;
+use parts::Parts;
 
 /// Rounds of one run of each; the median counts.
 const ROUNDS: usize = 21;
@@ -38,7 +41,8 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// # Errors
 /// A part is missing, or the model does not come to rest.
 pub fn bench(target: &Path) -> Result<bool> {
-    let rows = hook_noop(target)?;
+    let mut rows = hook_noop(target)?;
+    rows.extend(client::lives(target)?);
     println!("\n{}", table(&rows));
     let path = target.join("bench/report.json");
     let json = serde_json::to_string_pretty(&rows).context("cannot write the report as JSON")?;
@@ -110,35 +114,30 @@ fn hook_noop(target: &Path) -> Result<Vec<Row>> {
 
 /// A model at rest, with everything in place to be measured.
 fn deploy(target: &Path) -> Result<Model> {
-    let absolute =
-        |path: PathBuf| std::path::absolute(path).context("cannot tell the current directory");
-    let part = |name: &str| -> Result<String> {
-        let path = absolute(target.join(name))?;
-        if !path.exists() {
-            bail!("{} is missing: run `make demo-parts`", path.display());
-        }
-        Ok(path.display().to_string())
-    };
+    let parts = Parts::new(target);
     let model = Model::new(
-        part("tools/juju-sim")?.into(),
-        absolute(target.join("bench/model"))?,
+        parts.get("tools/juju-sim")?.into(),
+        parts.path("bench/model")?,
     )?;
-    let broker = format!("kafka-broker={}", part("kafka/kafka-broker-4.1.2.tgz")?);
+    let broker = format!(
+        "kafka-broker={}",
+        parts.get("kafka/kafka-broker-4.1.2.tgz")?
+    );
     model.run(&[
         "deploy",
-        &part("fixtures/kafka")?,
+        &parts.get("fixtures/kafka")?,
         "kafka",
         "--resource",
         &broker,
     ])?;
-    let kafka = format!("kafka={}", part("kafka/kafka-connect-4.1.2.tgz")?);
-    model.run(&["deploy", &charm(target)?, OURS, "--resource", &kafka])?;
-    model.run(&["deploy", &part("fixtures/ops-noop")?, OTHER])?;
+    let kafka = format!("kafka={}", parts.get("kafka/kafka-connect-4.1.2.tgz")?);
+    model.run(&["deploy", &parts.charm()?, OURS, "--resource", &kafka])?;
+    model.run(&["deploy", &parts.get("fixtures/ops-noop")?, OTHER])?;
     for application in [OURS, OTHER] {
         model.run(&["integrate", application, "kafka"])?;
         for letter in ["a", "b"] {
             let client = format!("{application}-client-{letter}");
-            model.run(&["deploy", &part("fixtures/client")?, &client])?;
+            model.run(&["deploy", &parts.get("fixtures/client")?, &client])?;
             model.run(&["integrate", &client, application])?;
         }
     }
@@ -156,31 +155,12 @@ fn deploy(target: &Path) -> Result<Model> {
     for application in [OURS, OTHER] {
         model.install(
             &format!("{application}/0"),
-            Path::new(&part("tools/xtask")?),
+            Path::new(&parts.get("tools/xtask")?),
             XTASK,
         )?;
     }
     model.settle()?;
     Ok(model)
-}
-
-/// The packed charm, whatever the architecture.
-fn charm(target: &Path) -> Result<String> {
-    let directory = target.join("pack");
-    let entries =
-        fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))?;
-    let mut paths = entries.flatten().map(|entry| entry.path());
-    let found = paths.find(|path| {
-        let ours = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("kafka-connect_"));
-        ours && path
-            .extension()
-            .is_some_and(|extension| extension == "charm")
-    });
-    let found = found.context("the packed charm is missing: run `make demo-parts`")?;
-    let found = std::path::absolute(found).context("cannot tell the current directory")?;
-    Ok(found.display().to_string())
 }
 
 /// What the runs of one charm took.

@@ -24,7 +24,8 @@ impl Model {
         Ok(model)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// The command line with these words, not run yet.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).env("JUJU_SIM_DIR", &self.directory);
         command
@@ -84,19 +85,24 @@ impl Model {
         Ok(())
     }
 
-    /// How many hook tools the last command of a unit called.
-    pub(super) fn calls_of_last(&self, unit: &str) -> Result<f64> {
+    /// The model's own log of what its units ran, in order.
+    pub(super) fn log(&self) -> Result<Vec<Value>> {
         let path = self.directory.join("commits.jsonl");
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let entries = text
+        // The last line may be half written.
+        Ok(text
             .lines()
-            .rev()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let last = entries
-            .into_iter()
-            .find(|entry| entry["unit"] == unit && entry["kind"] == "exec");
-        let calls = last.as_ref().and_then(|entry| entry["tool_calls"].as_f64());
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    /// How many hook tools the last command of a unit called.
+    pub(super) fn calls_of_last(&self, unit: &str) -> Result<f64> {
+        let log = self.log()?;
+        let mut entries = log.iter().rev();
+        let last = entries.find(|entry| entry["unit"] == unit && entry["kind"] == "exec");
+        let calls = last.and_then(|entry| entry["tool_calls"].as_f64());
         calls.with_context(|| format!("the model's log has no command of {unit}"))
     }
 }

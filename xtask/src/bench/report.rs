@@ -9,10 +9,10 @@ pub struct Row {
     pub name: &'static str,
     /// Ours.
     pub ours: f64,
-    /// The other's.
-    pub other: f64,
+    /// The other's; none where nothing is comparable.
+    pub other: Option<f64>,
     /// The other's divided by ours.
-    pub ratio: f64,
+    pub ratio: Option<f64>,
     /// The unit of the two.
     pub unit: &'static str,
     /// The most that ours may be; none where nothing was promised.
@@ -30,17 +30,29 @@ impl Row {
         unit: &'static str,
         goal: Option<f64>,
     ) -> Self {
-        let (ours, other) = (rounded(ours), rounded(other));
-        let ratio = if ours > 0.0 {
-            rounded(other / ours)
+        let other = rounded(other);
+        let alone = Self::alone(name, ours, unit, goal);
+        let ratio = if alone.ours > 0.0 {
+            rounded(other / alone.ours)
         } else {
             0.0
         };
         Self {
+            other: Some(other),
+            ratio: Some(ratio),
+            ..alone
+        }
+    }
+
+    /// A row of ours only, with its verdict.
+    #[must_use]
+    pub fn alone(name: &'static str, ours: f64, unit: &'static str, goal: Option<f64>) -> Self {
+        let ours = rounded(ours);
+        Self {
             name,
             ours,
-            other,
-            ratio,
+            other: None,
+            ratio: None,
             unit,
             goal,
             ok: goal.is_none_or(|goal| ours <= goal),
@@ -57,17 +69,24 @@ fn rounded(value: f64) -> f64 {
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
     let mut lines = vec![format!(
-        "{:<18} {:>9} {:>9} {:>7}  {:<6} {:>6}  {}",
+        "{:<24} {:>9} {:>9} {:>7}  {:<6} {:>6}  {}",
         "", "ours", "other", "ratio", "unit", "goal", "ok"
     )];
+    let shown = |value: Option<f64>, decimals: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+    };
     for row in rows {
         let goal = row
             .goal
             .map_or_else(|| "-".to_owned(), |goal| goal.to_string());
         let ok = if row.ok { "yes" } else { "NO" };
         lines.push(format!(
-            "{:<18} {:>9.2} {:>9.2} {:>7.1}  {:<6} {goal:>6}  {ok}",
-            row.name, row.ours, row.other, row.ratio, row.unit
+            "{:<24} {:>9.2} {:>9} {:>7}  {:<6} {goal:>6}  {ok}",
+            row.name,
+            row.ours,
+            shown(row.other, 2),
+            shown(row.ratio, 1),
+            row.unit
         ));
     }
     lines.join("\n")
@@ -84,14 +103,16 @@ mod tests {
         let open = Row::new("calls", (0.0, 9.0), "", None);
         assert_eq!(
             (good.ratio, good.ok, bad.ok, open.ratio, open.ok),
-            (60.0, true, false, 0.0, true)
+            (Some(60.0), true, false, Some(0.0), true)
         );
         let json = serde_json::to_value(&good).unwrap();
         assert_eq!(
             json,
             serde_json::json!({"name": "wall", "ours": 10.0, "other": 600.0, "ratio": 60.0, "unit": "ms", "goal": 20.0, "ok": true})
         );
-        let text = table(&[good, bad, open]);
-        assert!(text.lines().count() == 4 && text.contains(" NO"), "{text}");
+        let alone = Row::alone("restarts", 1.0, "each", Some(0.0));
+        assert_eq!((alone.other, alone.ratio, alone.ok), (None, None, false));
+        let text = table(&[good, bad, open, alone]);
+        assert!(text.lines().count() == 5 && text.contains(" NO"), "{text}");
     }
 }
