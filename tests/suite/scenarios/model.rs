@@ -6,15 +6,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(super) use super::log::Status;
+use super::log::{self, Run};
+
 /// How long anything may take that is not waiting for a limit of the charm's own.
 pub(super) const SOON: Duration = Duration::from_secs(60);
-
-/// A unit's workload status.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) state: String,
-    pub(super) message: String,
-}
 
 /// The model. It ends when it is dropped.
 pub(super) struct Model {
@@ -33,14 +29,6 @@ pub(super) fn built(path: &str) -> String {
         .ok()
         .filter(|there| Path::new(there).exists())
         .unwrap_or_else(|| source(&format!("target/{path}")))
-}
-
-/// A message as a status shows it: the charm cuts long ones at 120 characters.
-fn cut(message: &str) -> String {
-    if message.chars().count() <= 120 {
-        return message.to_owned();
-    }
-    message.chars().take(119).chain(['…']).collect()
 }
 
 impl Model {
@@ -139,10 +127,7 @@ impl Model {
 
     /// Waits for a unit's state and exact message.
     pub(super) fn wait_status(&self, unit: &str, state: &str, message: &str, limit: Duration) {
-        let wanted = Status {
-            state: state.to_owned(),
-            message: cut(message),
-        };
+        let wanted = Status::new(state, message);
         self.wait_until(&format!("{unit} is {state}: {message}"), limit, || {
             self.status(unit) == wanted
         });
@@ -223,24 +208,78 @@ impl Model {
         pid
     }
 
+    /// Everything that has finished so far.
+    pub(super) fn runs(&self) -> Vec<Run> {
+        log::read(&self.directory.path().join("model/commits.jsonl"))
+    }
+
+    /// Waits for the first finished run that is looked for, `after` so many others.
+    fn wait_run(&self, what: &str, after: usize, found: impl Fn(&Run) -> bool) -> usize {
+        let position = || {
+            let runs = self.runs();
+            let rest = runs.iter().enumerate().skip(after);
+            rest.filter(|(_, run)| found(run)).map(|(at, _)| at).next()
+        };
+        self.wait_until(what, SOON, || position().is_some());
+        position().unwrap()
+    }
+
+    /// Tells a client what its databag is to hold.
+    pub(super) fn tell(&self, application: &str, databag: &Value) {
+        // In a file: a command line has no room for what some of them hold.
+        let file = self.folder().join(format!("{application}.json"));
+        std::fs::write(&file, databag.to_string()).unwrap();
+        let file = file.to_str().unwrap();
+        self.sim(&["config", application, &format!("databag=@{file}")]);
+    }
+
+    /// Waits until an application has written to its databag, `after` so many runs, and says at
+    /// which run that was.
+    pub(super) fn wait_wrote(&self, application: &str, after: usize) -> usize {
+        let unit = format!("{application}/0");
+        self.wait_run(&format!("{unit} writes"), after, |run| {
+            run.unit == unit && run.wrote()
+        })
+    }
+
+    /// Has a client write its databag anew, and says at which run it did.
+    pub(super) fn rewrite(&self, application: &str, databag: &Value) -> usize {
+        let before = self.runs().len();
+        self.tell(application, databag);
+        self.wait_wrote(application, before)
+    }
+
+    /// The status of a unit after its first run that could see what another run had committed:
+    /// not what a later one made of it.
+    pub(super) fn status_after(&self, unit: &str, other: usize) -> Status {
+        let since = self.runs()[other].end;
+        let what = format!("{unit} sees what happened");
+        let first = self.wait_run(&what, other + 1, |run| {
+            run.unit == unit && run.start >= since
+        });
+        log::status(&self.runs()[..=first], unit)
+    }
+
+    /// The status of a unit after the `config-changed` that these words bring.
+    pub(super) fn status_configured(&self, unit: &str, words: &[&str]) -> Status {
+        let before = self.runs().len();
+        let application = unit.split('/').next().unwrap();
+        self.sim(&[&["config", application], words].concat());
+        let first = self.wait_run(&format!("{unit} sees {words:?}"), before, |run| {
+            run.unit == unit && run.name == "config-changed"
+        });
+        log::status(&self.runs()[..=first], unit)
+    }
+
     /// That no hook, action or woken round of our charm ended otherwise than with 0.
     pub(super) fn assert_no_hook_failed(&self) {
-        let log = self.directory.path().join("model/commits.jsonl");
-        let log = std::fs::read_to_string(log).unwrap();
-        let ours: Vec<Value> = log
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .filter(|entry: &Value| {
-                let unit = entry["unit"].as_str().unwrap_or_default();
-                unit.starts_with("kafka-connect/")
-            })
-            .collect();
-        assert!(ours.len() > 5, "the log holds what ran");
-        for entry in ours {
-            let text = format!("{} {} of {}", entry["kind"], entry["name"], entry["unit"]);
-            assert_eq!(entry["exit"], 0, "{text}: {}", entry["error"]);
-            assert_eq!(entry["outcome"], "committed", "{text}");
-        }
+        let runs = self.runs();
+        let ours = || {
+            runs.iter()
+                .filter(|run| run.unit.starts_with("kafka-connect/"))
+        };
+        assert!(ours().count() > 5, "the log holds what ran");
+        ours().for_each(Run::assert_good);
     }
 
     /// A folder for files of the scenario.
