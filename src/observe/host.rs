@@ -66,9 +66,9 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         Some(fact) if fact.active == "active" => json(&layout.gateway_state())?,
         Some(_) | None => None,
     };
-    let worker_log_cause = match services.get(WORKER_SERVICE) {
-        Some(fact) => log::cause(Path::new(&layout.worker_log()), fact)?,
-        None => None,
+    let told = match services.get(WORKER_SERVICE) {
+        Some(fact) => log::read(Path::new(&layout.worker_log()), fact)?,
+        None => log::Told::default(),
     };
     Ok(Host {
         memory_mib: memory_mib()?,
@@ -85,7 +85,8 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         retired: visible(&layout.retired())?.into_iter().collect(),
         started,
         gateway,
-        worker_log_cause,
+        worker_log_cause: told.cause,
+        group: told.group,
     })
 }
 

@@ -82,6 +82,7 @@ fn empty(world: &World, hook: Hook) -> Observation {
         opened_ports: BTreeSet::new(),
         host: Host::default(),
         worker: Reading::Absent,
+        unreachable: BTreeSet::new(),
         fetched: BTreeMap::new(),
         failures: Vec::new(),
         done: BTreeSet::new(),

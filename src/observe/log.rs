@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use connect_core::observation::ServiceFact;
+use connect_core::observation::{Group, ServiceFact};
 
 use crate::host::fs::{self, FsError};
 
@@ -11,24 +11,69 @@ const TAIL: u64 = 128 << 10;
 /// What a worker says first of all, and last of all.
 const BOUNDARIES: [&str; 2] = ["worker initializing", "Kafka Connect stopped"];
 
-/// Why the worker does not come up: the last line that carries a cause, of this start or, when
-/// systemd had to start it again, of any.
+/// What the end of a running worker's log says: why it does not come up, and the group's last
+/// rebalance.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// See [`cause`].
+    pub cause: Option<String>,
+    /// See [`Group`].
+    pub group: Option<Group>,
+}
+
+/// Reads the end of the worker's log.
 ///
 /// # Errors
 ///
 /// The log is there and cannot be read.
-pub fn cause(path: &Path, fact: &ServiceFact) -> Result<Option<String>, FsError> {
+pub fn read(path: &Path, fact: &ServiceFact) -> Result<Told, FsError> {
     if fact.active == "inactive" {
-        return Ok(None);
+        return Ok(Told::default());
     }
     let Some(tail) = fs::read_tail(path, TAIL)? else {
-        return Ok(None);
+        return Ok(Told::default());
     };
     let again = fact.restarts > 0 || fact.active != "active";
-    Ok(find(&tail, again))
+    Ok(Told {
+        cause: cause(&tail, again),
+        group: group(&tail),
+    })
 }
 
-fn find(tail: &str, again: bool) -> Option<String> {
+/// The last rebalance that the worker took part in since it started.
+/// **Contract:** the line that `DistributedHerder` logs after a join, in Kafka 3.9 to 4.3.
+fn group(tail: &str) -> Option<Group> {
+    let line = tail.get(tail.rfind("Joined group at generation ")?..)?;
+    let line = line.lines().next()?;
+    if line_starts_over(tail, line) {
+        return None;
+    }
+    let after = |start: &str| line.split_once(start).map(|(_, rest)| rest);
+    let number = |text: &str| {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        text.get(..end)?.parse().ok()
+    };
+    let url = after("leaderUrl='")?.split('\'').next()?;
+    let host = url.split_once("://")?.1.trim_end_matches('/');
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    Some(Group {
+        generation: number(after("generation ")?)?,
+        leader: host.to_owned(),
+        delay_ms: after("rebalance delay: ").and_then(number).unwrap_or(0),
+    })
+}
+
+/// Whether the worker started anew after this line.
+fn line_starts_over(tail: &str, line: &str) -> bool {
+    let start = tail.rfind(BOUNDARIES[0]);
+    start.is_some_and(|start| tail.rfind(line).is_some_and(|at| at < start))
+}
+
+/// Why the worker does not come up: the last line that carries a cause, of this start or, when
+/// systemd had to start it again, of any.
+fn cause(tail: &str, again: bool) -> Option<String> {
     let boundary = BOUNDARIES.iter().filter_map(|text| tail.rfind(text)).max();
     let current = match boundary {
         Some(start) if !again => tail.split_at(start).1,
@@ -124,14 +169,14 @@ mod tests {
     #[test]
     fn a_broker_that_is_down_is_the_cause() {
         assert_eq!(
-            find(LOG, false).unwrap(),
+            cause(LOG, false).unwrap(),
             "Connection to node -1 (/10.0.0.1:9092) could not be established. Node may not be available."
         );
     }
 
     #[test]
     fn an_earlier_start_counts_once_it_had_to_be_repeated() {
-        assert_eq!(find(LOG, true).unwrap(), "Old trouble");
+        assert_eq!(cause(LOG, true).unwrap(), "Old trouble");
     }
 
     #[test]
@@ -140,9 +185,41 @@ mod tests {
 [t] ERROR [hb|worker] Failed to start (a:1)
 [t] ERROR [hb|task-0] Failed (a:1)
 ";
-        assert_eq!(find(log, true), None);
+        assert_eq!(cause(log, true), None);
         let log = "[t] ERROR Old trouble (a:1)\n[t] INFO Kafka Connect stopped (a:1)\n";
-        assert_eq!(find(log, false), None);
+        assert_eq!(cause(log, false), None);
+    }
+
+    #[test]
+    fn the_last_rebalance_names_the_leader() {
+        let joined = "[t] INFO [Worker clientId=connect-10.0.0.5:8084, groupId=g] Joined group at \
+            generation 7 with protocol version 2 and got assignment: Assignment{error=0, \
+            leader='connect-10.0.0.4:8084-f1', leaderUrl='https://10.0.0.4:8084/', offset=3, \
+            connectorIds=[a], taskIds=[a-0], revokedConnectorIds=[], revokedTaskIds=[], delay=0} \
+            with rebalance delay: 5000 (o.a.k.c.r.d.DistributedHerder:2)";
+        let told = Group {
+            generation: 7,
+            leader: "10.0.0.4".to_owned(),
+            delay_ms: 5000,
+        };
+        for (before, after, expected) in [
+            ("", "", Some(&told)),
+            (
+                "x\nJoined group at generation 6 \n",
+                "\n[t] INFO y",
+                Some(&told),
+            ),
+            (
+                "",
+                "\n[t] INFO Kafka Connect worker initializing ... (a:1)\n",
+                None,
+            ),
+        ] {
+            let log = format!("{before}{joined}{after}");
+            assert_eq!(group(&log).as_ref(), expected, "{log}");
+        }
+        let six = joined.replace("10.0.0.4:8084/", "[fd00::1]:8084/");
+        assert_eq!(group(&six).unwrap().leader, "[fd00::1]");
     }
 
     #[test]
@@ -158,9 +235,9 @@ Caused by: org.apache.kafka.common.errors.TimeoutException: Timed out waiting fo
 [t] INFO Kafka Connect stopping (a:1)
 ";
         assert_eq!(
-            find(log, false).unwrap(),
+            cause(log, false).unwrap(),
             "TimeoutException: Timed out waiting for a node assignment."
         );
-        assert_eq!(find("[t] INFO fine (a:1)\n", false), None);
+        assert_eq!(cause("[t] INFO fine (a:1)\n", false), None);
     }
 }

@@ -4,5 +4,6 @@ pub mod event;
 pub mod host;
 pub mod juju;
 pub mod log;
+pub mod peers;
 pub mod resources;
 pub mod worker;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use connect_core::gateway::OWNER_KEY;
 use connect_core::layout::WORKER_SERVICE;
 use connect_core::limits;
-use connect_core::observation::{Connector, Host, Observation, OwnSecret, Reading, Worker};
+use connect_core::observation::{Connector, Host, Observation, OwnSecret, Reading, Task, Worker};
 use connect_core::secret::Secret;
 use connect_core::wire::{self, labels};
 use serde::Deserialize;
@@ -149,6 +149,8 @@ struct Part {
     id: u32,
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    worker_id: String,
     trace: Option<String>,
 }
 
@@ -175,7 +177,13 @@ impl Listed {
             tasks: status
                 .tasks
                 .into_iter()
-                .map(|part| (part.id, part.state))
+                .map(|part| {
+                    let task = Task {
+                        state: part.state,
+                        worker: part.worker_id,
+                    };
+                    (part.id, task)
+                })
                 .collect(),
             trace,
         }
@@ -190,7 +198,7 @@ mod tests {
     fn a_listing_becomes_facts() {
         let text = r#"{"file":{"info":{"name":"file","config":{"juju.client":"m:a:7","password":"x"}},
             "status":{"name":"file","connector":{"state":"RUNNING","worker_id":"w"},
-            "tasks":[{"id":0,"state":"RUNNING"},{"id":1,"state":"FAILED","trace":"first\nsecond"}]}},
+            "tasks":[{"id":0,"state":"RUNNING","worker_id":"10.0.0.1:8084"},{"id":1,"state":"FAILED","trace":"first\nsecond"}]}},
             "bare":{}}"#;
         let listed: BTreeMap<String, Listed> = serde_json::from_str(text).unwrap();
         let facts: BTreeMap<String, Connector> = listed
@@ -200,7 +208,8 @@ mod tests {
         let file = &facts["file"];
         assert_eq!(file.owner.as_deref(), Some("m:a:7"));
         assert_eq!(file.state, "RUNNING");
-        assert_eq!(file.tasks[&1], "FAILED");
+        assert_eq!(file.tasks[&0].worker, "10.0.0.1:8084");
+        assert_eq!(file.tasks[&1].state, "FAILED");
         assert_eq!(file.trace.as_deref(), Some("first"));
         assert_eq!(facts["bare"], Connector::default());
     }

@@ -10,6 +10,11 @@ pub const RETRY_FETCH_S: u64 = 30;
 pub const RETRY_STEP_S: u64 = 60;
 /// Seconds until a worker that is not healthy is looked at again, for the cause in its log.
 pub const LOOK_AGAIN_S: u64 = 15;
+/// Seconds for which the worker that leads the group leaves the others the time to want a turn: all
+/// units learn of a change at about the same time, and that worker comes last.
+pub const GATHER_S: u64 = 5;
+/// Seconds until tasks that have to run again after a restart are looked at again.
+pub const LOOK_AT_TASKS_S: u64 = 3;
 /// Seconds until what must not happen in the minting hook is done in the next one.
 pub const NEXT_HOOK_S: u64 = 2;
 /// Seconds until unfinished deletions of connectors are tried again.
@@ -40,6 +45,8 @@ pub const STOP_WAIT_S: u64 = 10;
 pub const PASSWORD_LENGTH: usize = 32;
 /// Longest status message in characters; `juju status` cuts longer ones.
 pub const STATUS_LENGTH: usize = 120;
+/// Longest cause of trouble, in characters, that a unit tells the others.
+pub const CAUSE_LENGTH: usize = 300;
 /// Longest client-made text, in characters, that is repeated in a fault.
 pub const QUOTED_LENGTH: usize = 60;
 /// The worker's only listener, on loopback.

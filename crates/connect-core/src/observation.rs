@@ -79,6 +79,9 @@ pub struct Observation {
     /// Our own worker, as far as it answers; [`Reading::Absent`] when nothing was asked because
     /// the service is not running.
     pub worker: Reading<Worker>,
+    /// Names of other units whose peer door does not take a connection; looked at by the leader
+    /// only.
+    pub unreachable: BTreeSet<String>,
     /// What became of plugin bundles fetched in earlier rounds of this hook.
     pub fetched: BTreeMap<RelationId, Fetched>,
     /// Steps that failed in earlier rounds of this hook, in order.
@@ -122,10 +125,14 @@ pub enum Hook {
     },
     /// `stop` or `remove`: our goal is to leave this machine.
     Leave,
-    /// An operator asked for a restart of this worker (action `restart`).
+    /// An operator asked for a restart (action `restart`).
     RestartRequested {
         /// The action's id, so that one request restarts once.
         id: String,
+        /// Every worker, not only this one.
+        all: bool,
+        /// Pass over the units that hold up a roll.
+        force: bool,
     },
     /// An operator asked for new credentials of one client (action `rotate-credentials`).
     RotateRequested {
@@ -311,6 +318,19 @@ pub struct Host {
     pub gateway: Option<gateway::State>,
     /// The last lines of the worker's log that carry a cause, after a start that failed.
     pub worker_log_cause: Option<String>,
+    /// The group's last rebalance as our worker's log tells it.
+    pub group: Option<Group>,
+}
+
+/// A rebalance of the Connect group, as every member logs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Group {
+    /// Rises with every rebalance.
+    pub generation: u64,
+    /// Host of the leader's advertised URL.
+    pub leader: String,
+    /// For how long, in milliseconds, the tasks of a worker that left stay with nobody.
+    pub delay_ms: u64,
 }
 
 /// A file or directory on disk.
@@ -386,10 +406,19 @@ pub struct Connector {
     pub owner: Option<String>,
     /// Connector state, such as RUNNING or FAILED.
     pub state: String,
-    /// Task states by task number.
-    pub tasks: BTreeMap<u32, String>,
+    /// Tasks by number.
+    pub tasks: BTreeMap<u32, Task>,
     /// First line of the trace of the connector or of its first failed task.
     pub trace: Option<String>,
+}
+
+/// A task as the REST API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Task {
+    /// State, such as RUNNING: what was last written of it. A worker that dies writes nothing.
+    pub state: String,
+    /// `host:port` of the worker it was assigned to.
+    pub worker: String,
 }
 
 /// What became of a bundle fetched in this hook.

@@ -44,6 +44,8 @@ pub struct Config {
     pub tls_minimum_version: TlsVersion,
     /// `retry-limit-s`: how long the gateway retries one request.
     pub retry_limit_s: u64,
+    /// `unit-timeout`: how long a unit that is not well holds anybody back.
+    pub unit_timeout_s: u64,
 }
 
 /// What the deployment is for.
@@ -179,6 +181,7 @@ impl Config {
                 _ => TlsVersion::V12,
             },
             retry_limit_s: reader.number("retry-limit-s", 25, 0, 300),
+            unit_timeout_s: reader.number("unit-timeout", 600, 30, 86_400),
         };
         for (option, port) in [
             ("rest-port", config.rest_port),

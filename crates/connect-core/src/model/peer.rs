@@ -36,6 +36,15 @@ pub struct ApplicationData {
     pub turn: Option<Turn>,
     /// TLS towards clients; absent when it never was on or is over.
     pub tls: Option<ApplicationTls>,
+    /// Since when, in seconds since the epoch, somebody wants a turn.
+    pub wanted_since: Option<u64>,
+    /// Since when, in seconds since the epoch, the leader cannot reach a unit or has heard nothing
+    /// of it, by unit number.
+    pub silent: BTreeMap<u32, u64>,
+    /// Units that the operator has the roll pass over, until they are well again.
+    pub passed: BTreeSet<u32>,
+    /// The operator's newest request that every worker restarts: the action's id.
+    pub restart: Option<String>,
     /// Rises with every change of the others.
     pub generation: u64,
 }
@@ -113,6 +122,27 @@ pub struct Turn {
     /// No connector existed when it was granted, so nothing is lost if others join it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub joinable: bool,
+    /// Why the unit wanted it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// How many tasks of each connector ran in the whole group when it was granted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<String, u32>,
+    /// The last rebalance, once everything else is as it was before the turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calm: Option<Calm>,
+    /// It is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub closed: bool,
+}
+
+/// A group that may have come to rest: tasks move back a moment after everything runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calm {
+    /// Generation of the group.
+    pub generation: u64,
+    /// When it was seen first, in seconds since the epoch.
+    pub since: u64,
 }
 
 /// A unit databag.
@@ -136,6 +166,10 @@ pub struct UnitData {
     pub turn_done: Option<u64>,
     /// Its worker answers 200 on `/health`.
     pub healthy: bool,
+    /// Since when it is not, in seconds since the epoch.
+    pub unwell_since: Option<u64>,
+    /// Why it is not, as far as its log tells.
+    pub cause: Option<String>,
     /// What is wrong with a client on this unit.
     pub faults: BTreeMap<RelationId, String>,
     /// Kafka version it runs.

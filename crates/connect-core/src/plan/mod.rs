@@ -10,8 +10,10 @@ mod status;
 mod step;
 pub mod steps;
 pub mod tls;
+pub mod turns;
 pub mod unit;
 pub mod users;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,22 +1,25 @@
-//! Taking turns: workers of one group restart one after the other.
+//! Taking turns, each unit's own part: workers of one group restart one after the other.
 //!
-//! **Flow.** A unit that has to restart a healthy worker says so (`wants-turn`). The leader grants
-//! a numbered turn to one unit, or to all of them while no connector exists. The unit restarts in
-//! the hook in which it sees its turn, and reports it done once the new process is healthy.
+//! **Flow.** A unit that has to restart a healthy worker says so (`wants-turn`, all reasons in one).
+//! The leader grants a numbered turn (see [`super::turns`]). The unit restarts in the hook in which
+//! it sees its turn, and reports it done once the new process is healthy. Until its turn comes
+//! nothing that a start reads is changed: a worker that dies meanwhile comes back as it was.
 //!
-//! **Guarantees.** While a turn is open no other is granted, so a worker that does not come back
-//! stops the roll. A turn that was granted while no connector existed may be joined: the leader's
-//! own worker may be the one that restarts, and then it cannot look again. A unit that is gone closes its turn. **Assumptions.** A first start, and the
-//! restart of a worker that is down anyway, needs no turn: nothing can be lost.
+//! **Assumptions.** A first start, and the restart of a worker that is down anyway, needs no turn:
+//! nothing can be lost.
 
 use super::goal::WorkerGoal;
 use crate::fingerprint;
 use crate::layout::WORKER_SERVICE;
 use crate::model::Model;
-use crate::model::peer::{Peers, Turn, UnitData};
 use crate::observation::{Hook, StartFacts};
 
+/// Begins the reason of a restart that an operator asked for; the action's id follows.
 const REQUEST: &str = "request-";
+/// Begins the reason of a restart for plugins alone; equal reasons are for equal plugins.
+pub(super) const PLUGINS: &str = "plugins-";
+/// Begins the reason of any other restart.
+const CONFIGURATION: &str = "configuration-";
 
 /// How our own worker stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,26 +82,43 @@ pub fn is_healthy(model: &Model<'_>) -> bool {
         .is_some_and(|worker| worker.healthy)
 }
 
-/// The operator's request for a restart that the next start answers; once answered it stays in the
-/// facts, so that their file does not change again.
+/// The operator's newest request for a restart, which the next start answers; once answered it stays
+/// in the facts, so that their file does not change again.
 #[must_use]
 pub fn request(model: &Model<'_>) -> Option<String> {
-    let answered = model
-        .seen
-        .host
-        .started
-        .as_ref()
-        .and_then(|started| started.request.clone());
-    if let Hook::RestartRequested { id } = &model.seen.hook {
-        return Some(id.clone());
-    }
-    model
-        .peers
-        .as_ref()
+    let started = model.seen.host.started.as_ref();
+    let answered = started.and_then(|started| started.request.clone());
+    let asked = match &model.seen.hook {
+        // Passing over is no wish to restart.
+        Hook::RestartRequested { id, all, force } if *all || !*force => Some(id.clone()),
+        Hook::RestartRequested { .. }
+        | Hook::Reconcile { .. }
+        | Hook::Start
+        | Hook::UpgradeCharm
+        | Hook::UpdateStatus
+        | Hook::RelationBroken { .. }
+        | Hook::RelationDeparted { .. }
+        | Hook::Leave
+        | Hook::RotateRequested { .. } => None,
+    };
+    let peers = model.peers.as_ref();
+    let wanted = peers
         .and_then(|peers| peers.ours.wants_turn.as_deref())
         .and_then(|reason| reason.strip_prefix(REQUEST))
-        .map(ToOwned::to_owned)
-        .or(answered)
+        .map(ToOwned::to_owned);
+    let of_all = peers.and_then(|peers| peers.application.restart.clone());
+    [asked, wanted, of_all, answered]
+        .into_iter()
+        .flatten()
+        .reduce(newer)
+}
+
+/// Juju counts the actions of a model.
+fn newer(one: String, other: String) -> String {
+    match (one.parse::<u64>(), other.parse::<u64>()) {
+        (Ok(first), Ok(second)) if second > first => other,
+        _ => one,
+    }
 }
 
 /// What to say and do about turns.
@@ -123,7 +143,8 @@ pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing) -> Rolling
         .application
         .turn
         .as_ref()
-        .filter(|turn| turn.units.contains(&unit) && peers.ours.turn_done != Some(turn.number));
+        .filter(|turn| !turn.closed && turn.units.contains(&unit))
+        .filter(|turn| peers.ours.turn_done != Some(turn.number));
     let alone = peers.others.is_empty();
     let was_down = !peers.ours.healthy && !is_healthy(model);
     let facts = match goal {
@@ -146,75 +167,17 @@ pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing) -> Rolling
 }
 
 fn reason(facts: &StartFacts, model: &Model<'_>) -> String {
-    let answered = model
-        .seen
-        .host
-        .started
-        .as_ref()
-        .and_then(|started| started.request.as_ref());
-    match &facts.request {
-        Some(id) if answered != Some(id) => format!("{REQUEST}{id}"),
-        Some(_) | None => {
-            let plugins: Vec<&str> = facts.plugins.iter().map(String::as_str).collect();
-            fingerprint::short(format!("{}\n{}", facts.configuration, plugins.join(" ")).as_bytes())
-        }
+    let started = model.seen.host.started.as_ref();
+    if let Some(id) = &facts.request
+        && started.and_then(|started| started.request.as_ref()) != Some(id)
+    {
+        return format!("{REQUEST}{id}");
     }
-}
-
-/// The turn that the leader should announce: the open one, or the next.
-#[must_use]
-pub fn grant(model: &Model<'_>, peers: &Peers, now: &UnitData) -> Option<Turn> {
-    let identity = &model.seen.identity;
-    let current = peers.application.turn.clone();
-    let unit = |number: u32| -> Option<&UnitData> {
-        if number == identity.unit_number {
-            Some(now)
-        } else {
-            peers.others.get(&number)
-        }
-    };
-    let is_open = current.as_ref().is_some_and(|turn| {
-        turn.units.iter().any(|name| {
-            let data = crate::model::peer::unit_number(name).and_then(unit);
-            data.is_some_and(|data| data.turn_done != Some(turn.number) || !data.healthy)
-        })
-    });
-    let mut wanting: Vec<u32> = peers
-        .others
-        .iter()
-        .filter(|(_, data)| data.wants_turn.is_some())
-        .map(|(number, _)| *number)
-        .collect();
-    if now.wants_turn.is_some() {
-        wanting.push(identity.unit_number);
+    let plugins: Vec<&str> = facts.plugins.iter().map(String::as_str).collect();
+    let plugins = plugins.join(" ");
+    if started.is_some_and(|started| started.configuration == facts.configuration) {
+        return format!("{PLUGINS}{}", fingerprint::short(plugins.as_bytes()));
     }
-    let name = |number: &u32| format!("{}/{number}", identity.application);
-    if is_open {
-        let mut turn = current?;
-        if turn.joinable {
-            let joining = wanting.iter().map(name);
-            let joining: Vec<String> = joining.filter(|unit| !turn.units.contains(unit)).collect();
-            turn.units.extend(joining);
-        }
-        return Some(turn);
-    }
-    let nothing_to_lose = model
-        .seen
-        .worker
-        .known()
-        .filter(|worker| worker.healthy)
-        .and_then(|worker| worker.connectors.as_ref())
-        .is_some_and(std::collections::BTreeMap::is_empty);
-    if !nothing_to_lose {
-        wanting.truncate(1);
-    }
-    wanting.sort_unstable();
-    if wanting.is_empty() {
-        return current;
-    }
-    Some(Turn {
-        number: current.map_or(0, |turn| turn.number).saturating_add(1),
-        units: wanting.iter().map(name).collect(),
-        joinable: nothing_to_lose,
-    })
+    let text = format!("{}\n{plugins}", facts.configuration);
+    format!("{CONFIGURATION}{}", fingerprint::short(text.as_bytes()))
 }

@@ -168,7 +168,7 @@ fn named(id: RelationId, client: &Client, finding: Id, values: &[(&'static str, 
 }
 
 fn has_failed(connector: &Connector) -> bool {
-    connector.state == "FAILED" || connector.tasks.values().any(|state| state == "FAILED")
+    connector.state == "FAILED" || connector.tasks.values().any(|task| task.state == "FAILED")
 }
 
 /// When to look again although no event may come, in seconds.

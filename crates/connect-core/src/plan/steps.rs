@@ -37,28 +37,7 @@ pub fn diff(
     layout: &Layout,
 ) -> Vec<Step> {
     let host = &model.seen.host;
-    let mut steps = Vec::new();
-    for name in [WORKER_USER, GATEWAY_USER] {
-        if !host.users.contains(name) {
-            steps.push(Step::CreateUser {
-                name: name.to_owned(),
-            });
-        }
-    }
-    for directory in &goal.directories {
-        let fits = host.directories.get(&directory.path).is_some_and(|fact| {
-            fact.mode == directory.mode
-                && fact.user == directory.owner.user
-                && fact.group == directory.owner.group
-        });
-        if !fits {
-            steps.push(Step::CreateDirectory {
-                path: directory.path.clone(),
-                mode: directory.mode,
-                owner: directory.owner.clone(),
-            });
-        }
-    }
+    let mut steps = foundation(goal, host);
     // Early, so that no other trouble keeps a removed user in.
     steps.extend(goal.users_file.iter().filter_map(|file| write(file, host)));
     steps.extend(goal.install.iter().cloned());
@@ -73,7 +52,15 @@ pub fn diff(
         files.extend(&gateway.files);
     }
     match &goal.worker {
-        WorkerGoal::Run { files: own, .. } => files.extend(own),
+        WorkerGoal::Run {
+            files: own, live, ..
+        } => {
+            files.extend(live);
+            // A worker that dies before its turn must come back as it was.
+            if standing != Standing::Outdated || rolling.may_restart {
+                files.extend(own);
+            }
+        }
         WorkerGoal::Stop | WorkerGoal::Keep => {}
     }
     let written: Vec<Step> = files.iter().filter_map(|file| write(file, host)).collect();
@@ -132,6 +119,33 @@ pub fn diff(
         });
     }
     without_failed(model, steps)
+}
+
+/// Users and directories that everything else rests on.
+fn foundation(goal: &Goal, host: &Host) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for name in [WORKER_USER, GATEWAY_USER] {
+        if !host.users.contains(name) {
+            steps.push(Step::CreateUser {
+                name: name.to_owned(),
+            });
+        }
+    }
+    for directory in &goal.directories {
+        let fits = host.directories.get(&directory.path).is_some_and(|fact| {
+            fact.mode == directory.mode
+                && fact.user == directory.owner.user
+                && fact.group == directory.owner.group
+        });
+        if !fits {
+            steps.push(Step::CreateDirectory {
+                path: directory.path.clone(),
+                mode: directory.mode,
+                owner: directory.owner.clone(),
+            });
+        }
+    }
+    steps
 }
 
 /// A certificate that is not presented any more goes after the settings that named it.

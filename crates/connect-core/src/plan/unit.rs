@@ -6,6 +6,7 @@ use super::tls::Door;
 use super::users::Users;
 use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, Layout};
+use crate::limits;
 use crate::model::Model;
 use crate::model::peer::{Peers, UnitData};
 
@@ -87,6 +88,9 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
     } else {
         None
     };
+    // Asked for in this very hook: what answers now is on its way out.
+    let ends = standing == Standing::Outdated && rolling.may_restart;
+    let healthy = is_healthy(model) && !stopped && !ends;
     let users = match users {
         Some(users) if serves => users.fingerprints.clone(),
         // What was served before and should still be: the gateway drops nobody on its own.
@@ -121,7 +125,17 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         users,
         wants_turn: rolling.wants.clone(),
         turn_done: rolling.done,
-        healthy: is_healthy(model) && !stopped,
+        healthy,
+        unwell_since: if healthy {
+            None
+        } else {
+            before.unwell_since.or(Some(model.seen.now))
+        },
+        cause: host
+            .worker_log_cause
+            .as_ref()
+            .filter(|_| !healthy && !stopped)
+            .map(|cause| crate::status::shorten(cause, limits::CAUSE_LENGTH)),
         faults: bundles.faults.clone(),
         version: version.or_else(|| before.version.clone()),
         tls,

@@ -7,6 +7,16 @@ const PATTERN: &str = "[%d] %p %X{connector.context}%m (%c:%L)%n";
 /// Logs every request at INFO, health checks included.
 const ACCESS_LOGGER: &str = "org.apache.kafka.connect.runtime.rest.RestServer";
 
+/// Logs who leads the group after each rebalance, which the REST API does not tell.
+const GROUP_LOGGER: &str = "org.apache.kafka.connect.runtime.distributed.DistributedHerder";
+
+fn of_group(level: &str) -> &str {
+    match level {
+        "WARN" | "ERROR" => "INFO",
+        _ => level,
+    }
+}
+
 /// `log4j2.properties`, for Kafka 4.
 #[must_use]
 pub fn log4j2(level: &str, layout: &Layout) -> String {
@@ -30,7 +40,9 @@ pub fn log4j2(level: &str, layout: &Layout) -> String {
         .set("appender.file.strategy.max", "3")
         .set("rootLogger.level", level)
         .set("rootLogger.appenderRef.file.ref", "file")
-        .set("loggers", "access")
+        .set("loggers", "access,herder")
+        .set("logger.herder.name", GROUP_LOGGER)
+        .set("logger.herder.level", of_group(level))
         .set("logger.access.name", ACCESS_LOGGER)
         .set("logger.access.level", "WARN");
     p.finish().to_owned()
@@ -55,6 +67,7 @@ pub fn log4j(level: &str, layout: &Layout) -> String {
         )
         .set("log4j.appender.file.layout.ConversionPattern", PATTERN)
         .set(&format!("log4j.logger.{ACCESS_LOGGER}"), "WARN")
+        .set(&format!("log4j.logger.{GROUP_LOGGER}"), of_group(level))
         .set("log4j.logger.org.reflections", "ERROR");
     p.finish().to_owned()
 }

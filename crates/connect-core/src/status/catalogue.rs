@@ -148,6 +148,14 @@ catalogue! {
         "gateway is starting"
         "The gateway has not opened the client door yet."
         "Wait; if it lasts, look at the log of kafka-connect-gateway.service."
+    RollStopped "roll-stopped" Active
+        "rolling restart stopped at {unit}: {cause}"
+        "The leader grants no further turn to restart, because a unit is not as it was before its own; the others serve as they are."
+        "See to the cause on the unit named. If it cannot be helped, run the action `restart` with `force=true` on the leader: the roll then passes over units that are not well."
+    UnitLost "unit-lost" Active
+        "{unit} is not well since unit-timeout: served without it"
+        "A unit's worker was not healthy, or the leader could not reach the unit, for longer than `unit-timeout`. Clients are not sent to it, and nobody waits for it, until it is well again."
+        "Look at the unit: its own status says why, if its machine runs."
     ClientHeld "client-held" Active
         "connect-client:{relation} ({application}): {field} {fault}"
         "A client's request cannot be served as it is. The client gets nothing; others are not affected."
@@ -184,6 +192,10 @@ catalogue! {
         "receive-ca-cert:{relation}: a certificate cannot be read"
         "Some of the CA certificates received cannot be used; the others are trusted."
         "See to the application that sends them."
+    Rolling "rolling" Active
+        "rolling restart at {unit}: {cause}; {left} to follow"
+        "Workers restart one at a time; the leader says whose turn it is."
+        "Wait."
     RestartPending "restart-pending" Active
         "waiting for its turn to restart the worker"
         "The worker serves, and has to restart for a plugin or a setting; workers do so one at a time."

@@ -37,6 +37,8 @@ pub fn notes(findings: &[Finding]) -> Vec<Note> {
                         | Id::ClientSecretLost
                         | Id::ConnectorFailed
                         | Id::TransferFaulty
+                        | Id::RollStopped
+                        | Id::UnitLost
                 ),
             },
             text: message(finding),
@@ -56,7 +58,8 @@ fn message(finding: &Finding) -> String {
     message
 }
 
-fn shorten(text: &str, longest: usize) -> String {
+/// A text of at most `longest` characters.
+pub(crate) fn shorten(text: &str, longest: usize) -> String {
     if text.chars().count() <= longest {
         return text.to_owned();
     }

@@ -4,6 +4,7 @@ pub mod catalogue;
 mod choose;
 
 pub use catalogue::Id;
+pub(crate) use choose::shorten;
 pub use choose::{choose, notes};
 
 /// Something found while planning that an operator may want to know.

@@ -15,9 +15,23 @@ const CLIENTS: &str = "clients";
 const TOMBSTONES: &str = "tombstones";
 const TURN: &str = "turn";
 const TLS: &str = "tls";
+const WANTED_SINCE: &str = "wanted-since";
+const SILENT: &str = "silent";
+const PASSED: &str = "passed";
+const RESTART: &str = "restart";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 5] = [CLIENTS, TOMBSTONES, TURN, TLS, GENERATION];
+pub const APPLICATION_KEYS: [&str; 9] = [
+    CLIENTS,
+    TOMBSTONES,
+    TURN,
+    TLS,
+    WANTED_SINCE,
+    SILENT,
+    PASSED,
+    RESTART,
+    GENERATION,
+];
 
 const ADDRESS: &str = "address";
 const PEER_ADDRESS: &str = "peer-address";
@@ -28,11 +42,13 @@ const USERS: &str = "users";
 const WANTS_TURN: &str = "wants-turn";
 const TURN_DONE: &str = "turn-done";
 const HEALTHY: &str = "healthy";
+const UNWELL_SINCE: &str = "unwell-since";
+const CAUSE: &str = "cause";
 const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 13] = [
+pub const UNIT_KEYS: [&str; 15] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
@@ -42,6 +58,8 @@ pub const UNIT_KEYS: [&str; 13] = [
     WANTS_TURN,
     TURN_DONE,
     HEALTHY,
+    UNWELL_SINCE,
+    CAUSE,
     FAULTS,
     VERSION,
     TLS,
@@ -56,6 +74,10 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         tombstones: json(bag, TOMBSTONES).unwrap_or_default(),
         turn: json(bag, TURN),
         tls: json(bag, TLS),
+        wanted_since: json(bag, WANTED_SINCE),
+        silent: json(bag, SILENT).unwrap_or_default(),
+        passed: json(bag, PASSED).unwrap_or_default(),
+        restart: plain(bag, RESTART),
         generation: json(bag, GENERATION).unwrap_or_default(),
     }
 }
@@ -68,6 +90,10 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         tombstones,
         turn,
         tls,
+        wanted_since,
+        silent,
+        passed,
+        restart,
         generation,
     } = data;
     [
@@ -78,6 +104,10 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         ),
         (TURN, turn.as_ref().map(text)),
         (TLS, tls.as_ref().map(text)),
+        (WANTED_SINCE, wanted_since.map(|since| since.to_string())),
+        (SILENT, map(silent)),
+        (PASSED, (!passed.is_empty()).then(|| text(passed))),
+        (RESTART, restart.clone()),
         (GENERATION, (*generation > 0).then(|| text(generation))),
     ]
     .into_iter()
@@ -88,7 +118,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
 /// Reads a unit databag.
 #[must_use]
 pub fn read_unit(bag: &Databag) -> UnitData {
-    let plain = |key: &str| bag.get(key).filter(|value| !value.is_empty()).cloned();
+    let plain = |key: &str| plain(bag, key);
     UnitData {
         address: plain(ADDRESS),
         peer_address: plain(PEER_ADDRESS).and_then(|text| text.parse().ok()),
@@ -99,6 +129,8 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         wants_turn: plain(WANTS_TURN),
         turn_done: plain(TURN_DONE).and_then(|text| text.parse().ok()),
         healthy: plain(HEALTHY).is_some_and(|text| text == "true"),
+        unwell_since: plain(UNWELL_SINCE).and_then(|text| text.parse().ok()),
+        cause: plain(CAUSE),
         faults: json(bag, FAULTS).unwrap_or_default(),
         version: plain(VERSION),
         tls: json(bag, TLS),
@@ -119,6 +151,8 @@ pub fn write_unit(data: &UnitData) -> Databag {
         wants_turn,
         turn_done,
         healthy,
+        unwell_since,
+        cause,
         faults,
         version,
         tls,
@@ -137,6 +171,8 @@ pub fn write_unit(data: &UnitData) -> Databag {
         (WANTS_TURN, wants_turn.clone()),
         (TURN_DONE, turn_done.map(|number| number.to_string())),
         (HEALTHY, Some(healthy.to_string())),
+        (UNWELL_SINCE, unwell_since.map(|since| since.to_string())),
+        (CAUSE, cause.clone()),
         (FAULTS, map(faults)),
         (VERSION, version.clone()),
         (TLS, tls.as_ref().map(text)),
@@ -145,6 +181,10 @@ pub fn write_unit(data: &UnitData) -> Databag {
     .into_iter()
     .filter_map(|(key, value)| Some((key.to_owned(), value?)))
     .collect()
+}
+
+fn plain(bag: &Databag, key: &str) -> Option<String> {
+    bag.get(key).filter(|value| !value.is_empty()).cloned()
 }
 
 fn json<T: DeserializeOwned>(bag: &Databag, key: &str) -> Option<T> {

@@ -18,6 +18,14 @@ fn departed(endpoint: &str, id: u32, departing: &str) -> Hook {
     }
 }
 
+fn asked(id: &str) -> Hook {
+    Hook::RestartRequested {
+        id: id.to_owned(),
+        all: false,
+        force: false,
+    }
+}
+
 fn published(world: &World, id: u32) -> bool {
     world.clients[&id].ours.contains_key("secret-user")
 }
@@ -614,11 +622,11 @@ fn a_requested_restart_happens_once() {
     let mut world = World::new(2);
     world.settle();
     let id = "42".to_owned();
-    world.hook(1, Hook::RestartRequested { id: id.clone() });
+    world.hook(1, asked(&id));
     world.settle();
     world.assert_sound();
     assert_eq!(starts(&world), [1, 2]);
-    world.hook(1, Hook::RestartRequested { id });
+    world.hook(1, asked(&id));
     world.settle();
     assert_eq!(starts(&world), [1, 2], "the same request again");
 }

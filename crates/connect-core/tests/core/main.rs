@@ -21,6 +21,7 @@ mod histories;
 mod lives;
 mod pki;
 mod properties;
+mod rolls;
 mod schemas;
 mod statuses;
 mod world;

@@ -28,7 +28,7 @@ impl Draw<'_> {
     }
 
     fn word(&mut self) -> String {
-        const WORDS: [&str; 23] = [
+        const WORDS: [&str; 25] = [
             "",
             "NOT-REQUIRED",
             "http://10.1.1.5:8080/p",
@@ -41,7 +41,9 @@ impl Draw<'_> {
             "{\"7\":\"aaaa\"}",
             "{\"7\":{\"application\":\"a\",\"user\":\"u\",\"digest\":\"\"}}",
             "{\"9\":{\"application\":\"a\"}}",
-            "{\"number\":3,\"units\":[\"kafka-connect/0\",\"kafka-connect/1\"]}",
+            "{\"number\":3,\"units\":[\"kafka-connect/0\",\"kafka-connect/1\"],\"tasks\":{\"a\":4294967295}}",
+            "{\"1\":1700000000}",
+            "[0,1]",
             "18446744073709551615",
             "true",
             "enabled",
@@ -124,7 +126,11 @@ impl Draw<'_> {
                 departing_unit: format!("kafka-connect/{}", self.below(3)),
             },
             5 => Hook::Leave,
-            6 => Hook::RestartRequested { id: "5".to_owned() },
+            6 => Hook::RestartRequested {
+                id: "5".to_owned(),
+                all: self.yes(),
+                force: self.yes(),
+            },
             7 => Hook::RotateRequested {
                 relation: self.id(),
             },
@@ -221,7 +227,14 @@ impl Draw<'_> {
                 let connector = Connector {
                     owner: self.yes().then(|| format!("{MODEL}:a:9")),
                     state: self.word(),
-                    tasks: BTreeMap::from([(0, self.word())]),
+                    tasks: BTreeMap::from([(
+                        0,
+                        Task {
+                            state: ["RUNNING", "FAILED", ""][self.below(3)].to_owned(),
+                            worker: ["10.0.0.1:8084", "[fd00::1]:8084", "x"][self.below(3)]
+                                .to_owned(),
+                        },
+                    )]),
                     trace: self.yes().then(|| self.word()),
                 };
                 BTreeMap::from([(self.word(), connector)])
@@ -267,6 +280,11 @@ impl Draw<'_> {
                 request: self.yes().then(|| "5".to_owned()),
             }),
             worker_log_cause: self.yes().then(|| self.word().repeat(20)),
+            group: self.yes().then(|| Group {
+                generation: 3,
+                leader: ["10.0.0.1", "fd00::1", ""][self.below(3)].to_owned(),
+                delay_ms: [0, 5000][self.below(2)],
+            }),
             ..Host::default()
         };
         let options = [
@@ -344,6 +362,7 @@ impl Draw<'_> {
                 .collect(),
             host,
             worker: self.reading(worker),
+            unreachable: self.bag(&["kafka-connect/1", "x"]).into_keys().collect(),
             fetched: if self.yes() {
                 let outcomes = [
                     Fetched::Stored {

@@ -116,6 +116,10 @@ pub struct Machine {
     pub deaf: bool,
     /// Its worker does not become healthy, whatever happens.
     pub unfit: bool,
+    /// Its healthy worker was restarted by a plan, and is not back.
+    pub turning: bool,
+    /// Nobody can reach it, and it runs no hooks.
+    pub gone: bool,
     pub version_set: Option<String>,
 }
 
@@ -138,6 +142,8 @@ pub struct World {
     pub peer_bag: Databag,
     pub plugins: BTreeMap<String, Served>,
     pub connectors: BTreeMap<String, Connector>,
+    pub group: Group,
+    members: BTreeSet<u32>,
     pub now: u64,
     pub counter: u64,
     pub uris: u32,
@@ -199,6 +205,8 @@ impl World {
             peer_bag: Databag::new(),
             plugins: BTreeMap::new(),
             connectors: BTreeMap::new(),
+            group: Group::default(),
+            members: BTreeSet::new(),
             now: 1_800_000_000,
             counter: 0,
             uris: 0,
@@ -264,10 +272,79 @@ impl World {
             }
             machine.look_at_users();
             let active = machine.worker_active();
-            machine.healthy = active && kafka_up && !machine.unfit;
+            machine.healthy = active && kafka_up && !machine.unfit && !machine.gone;
+            if machine.healthy {
+                machine.turning = false;
+            }
             machine.host.worker_log_cause =
                 (active && !kafka_up).then(|| "Timed out waiting for a node assignment".to_owned());
         }
+        self.rebalance();
+    }
+
+    /// The group notices who is there, and tasks without a worker get another one.
+    fn rebalance(&mut self) {
+        let members = self.healthy();
+        if members == self.members {
+            return;
+        }
+        self.group.generation += 1;
+        let leader = members
+            .first()
+            .and_then(|number| self.units[number].peer_address);
+        self.group.leader = leader
+            .map(|address| address.to_string())
+            .unwrap_or_default();
+        self.members.clone_from(&members);
+        let ids: Vec<String> = members
+            .iter()
+            .map(|number| self.worker_id(*number))
+            .collect();
+        let mut next = 0;
+        for task in self
+            .connectors
+            .values_mut()
+            .flat_map(|one| one.tasks.values_mut())
+        {
+            if !ids.is_empty() && task.state == "RUNNING" && !ids.contains(&task.worker) {
+                task.worker.clone_from(&ids[next % ids.len()]);
+                next += 1;
+            }
+        }
+    }
+
+    fn healthy(&self) -> BTreeSet<u32> {
+        let units = self.units.iter();
+        units
+            .filter(|(_, machine)| machine.healthy)
+            .map(|(number, _)| *number)
+            .collect()
+    }
+
+    /// A worker as the status route names it.
+    pub fn worker_id(&self, number: u32) -> String {
+        format!("{}:8084", self.units[&number].peer_address.unwrap())
+    }
+
+    /// A connector whose tasks run on the workers that there are.
+    pub fn run_connector(&mut self, name: &str, owner: Option<String>, tasks: u32) {
+        let members: Vec<u32> = self.healthy().into_iter().collect();
+        let tasks = (0..tasks).map(|task| {
+            let worker = match members.get(task as usize % members.len().max(1)) {
+                Some(number) => self.worker_id(*number),
+                None => "10.30.0.99:8084".to_owned(),
+            };
+            let state = "RUNNING".to_owned();
+            (task, Task { state, worker })
+        });
+        let tasks = tasks.collect();
+        let connector = Connector {
+            owner,
+            state: "RUNNING".to_owned(),
+            tasks,
+            trace: None,
+        };
+        self.connectors.insert(name.to_owned(), connector);
     }
 
     fn observe(&self, number: u32, hook: &Hook, passing: &Passing) -> Observation {
@@ -355,6 +432,7 @@ impl World {
         if !machine.worker_active() {
             host.started = None;
         }
+        host.group = machine.worker_active().then(|| self.group.clone());
         host.gateway = machine.gateway_state(&self.layout);
         let worker = if machine.worker_active() {
             Reading::Known(self.worker(machine))
@@ -428,6 +506,12 @@ impl World {
             opened_ports: machine.ports.clone(),
             host,
             worker,
+            unreachable: self
+                .units
+                .iter()
+                .filter(|(other, machine)| leader && **other != number && machine.gone)
+                .map(|(other, _)| format!("{APP}/{other}"))
+                .collect(),
             fetched: passing.fetched.clone(),
             failures: passing.failures.clone(),
             done: passing.done.clone(),
@@ -520,6 +604,7 @@ impl World {
                     }
                     continue;
                 }
+                self.check_restart(number, step);
                 self.apply(number, step, &mut passing);
                 passing.done.insert(step.describe());
             }
@@ -554,6 +639,27 @@ impl World {
         self.violations.extend(check::violations(seen, &one));
         one
     }
+
+    /// No healthy worker is restarted while another one that was is not back, or while a task is
+    /// with a worker that is not there.
+    fn check_restart(&mut self, number: u32, step: &Step) {
+        let is_restart = matches!(step, Step::RestartUnit { unit, .. } if unit == WORKER_SERVICE);
+        if !is_restart || !self.units[&number].healthy || self.connectors.is_empty() {
+            return;
+        }
+        let others = self.units.iter().filter(|(other, _)| **other != number);
+        let turning: Vec<u32> = others
+            .filter(|(_, other)| other.turning && !other.gone && !other.unfit)
+            .map(|(other, _)| *other)
+            .collect();
+        if !turning.is_empty() {
+            self.violations.push(format!(
+                "unit {number} restarts while {turning:?} are not back"
+            ));
+        }
+        self.units.get_mut(&number).unwrap().turning = true;
+    }
+
     fn apply(&mut self, number: u32, step: &Step, passing: &mut Passing) {
         let layout = self.layout.clone();
         let machine = self.units.get_mut(&number).unwrap();
@@ -868,18 +974,26 @@ impl World {
 
     /// Hooks on all units and time in between, until nothing changes any more.
     pub fn settle(&mut self) -> u32 {
-        for turn in 0..40 {
+        let mut still = 0;
+        for turn in 0..60 {
             let before = self.picture();
-            for number in self.units.keys().copied().collect::<Vec<_>>() {
+            let units = self.units.iter().filter(|(_, machine)| !machine.gone);
+            for number in units.map(|(number, _)| *number).collect::<Vec<_>>() {
                 self.hook(number, reconcile());
             }
             self.tick();
-            if self.picture() == before {
-                return turn;
+            // Twice: some things happen because time passed.
+            still = if self.picture() == before {
+                still + 1
+            } else {
+                0
+            };
+            if still == 2 {
+                return turn - 1;
             }
         }
         self.violations.push("the world does not settle".to_owned());
-        40
+        60
     }
 
     /// All that hooks can change, for comparison.

@@ -21,14 +21,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundles::Bundles;
 use super::users::credential;
-use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, rolling};
+use super::watch::{self, Watch};
+use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, turns};
 use crate::fingerprint;
 use crate::limits;
 use crate::model::client::{Client, Request, username};
 use crate::model::password::generate;
 use crate::model::peer::{ApplicationData, KnownClient, NO_BUNDLE, Peers, UnitData};
 use crate::model::{Model, password};
-use crate::observation::{OwnSecret, Reading, RelationId};
+use crate::observation::{Hook, OwnSecret, Reading, RelationId};
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
 use crate::wire::x509::Certificate;
@@ -56,6 +57,7 @@ struct Leader<'a> {
     bundles: &'a Bundles,
     entropy: &'a mut dyn Entropy,
     findings: &'a mut Vec<Finding>,
+    watch: Watch,
     lead: Lead,
     /// CAs that clients have to trust.
     authorities: BTreeSet<Certificate>,
@@ -78,6 +80,17 @@ pub fn lead(
         // Another unit will lead; what looks like a client that left may be our own farewell.
         return lead;
     }
+    let (all, force) = match &model.seen.hook {
+        Hook::RestartRequested { id, all, force } => (all.then(|| id.clone()), *force),
+        Hook::Reconcile { .. }
+        | Hook::Start
+        | Hook::UpgradeCharm
+        | Hook::UpdateStatus
+        | Hook::RelationBroken { .. }
+        | Hook::RelationDeparted { .. }
+        | Hook::Leave
+        | Hook::RotateRequested { .. } => (None, false),
+    };
     let mut leader = Leader {
         model,
         peers,
@@ -85,9 +98,11 @@ pub fn lead(
         bundles,
         entropy,
         findings,
+        watch: watch::look(model, peers, now, force),
         lead,
         authorities: BTreeSet::new(),
     };
+    leader.watch();
     leader.internal();
     leader.tls();
     for (id, client) in &model.clients {
@@ -95,7 +110,10 @@ pub fn lead(
     }
     leader.forget();
     leader.tombstones();
-    leader.lead.application.turn = rolling::grant(model, peers, now);
+    if all.is_some() {
+        leader.lead.application.restart = all;
+    }
+    leader.turns();
     if leader.lead.application != peers.application {
         leader.lead.application.generation = peers.application.generation.saturating_add(1);
     }
@@ -103,6 +121,26 @@ pub fn lead(
 }
 
 impl Leader<'_> {
+    /// Units that are not well, and those that were so for too long.
+    fn watch(&mut self) {
+        self.lead.application.silent = self.watch.silent.clone();
+        self.lead.application.passed = self.watch.passed.clone();
+        self.lead.wake_after_s.extend(self.watch.wake_after_s);
+        for number in &self.watch.lost {
+            let unit = format!("{}/{number}", self.model.seen.identity.application);
+            self.findings
+                .push(Finding::new(Id::UnitLost, [("unit", unit.as_str())]));
+        }
+    }
+
+    fn turns(&mut self) {
+        let turns = turns::lead(self.model, self.peers, self.now, &self.watch);
+        self.lead.application.turn = turns.turn;
+        self.lead.application.wanted_since = turns.wanted_since;
+        self.lead.wake_after_s.extend(turns.wake_after_s);
+        self.findings.extend(turns.finding);
+    }
+
     fn reading(&self, label: &str) -> Option<&Reading<OwnSecret>> {
         self.model.seen.secrets.get(label)
     }

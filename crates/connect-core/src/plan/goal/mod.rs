@@ -46,6 +46,8 @@ pub enum WorkerGoal {
     Run {
         /// What it reads at its start; the facts' own file last.
         files: Vec<FileGoal>,
+        /// What it reads while it runs.
+        live: Vec<FileGoal>,
         /// What it is to be started with.
         facts: StartFacts,
     },

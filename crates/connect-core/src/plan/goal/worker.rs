@@ -119,16 +119,16 @@ fn run(
     };
     // Read afresh for each forwarded request, so no reason to restart.
     let authorities = pem::certificates(&ready.internal.ca_certificate);
-    files.push(own(
+    let live = vec![own(
         layout.peer_trust_store(),
         jks::trust_store(&authorities),
-    ));
+    )];
     files.push(own(layout.worker_properties(), properties));
     // Last: a worker that systemd restarts in between must not claim more than it read.
     let mut text = serde_json::to_vec_pretty(&facts).expect("texts and sets always serialise");
     text.push(b'\n');
     files.push(own(layout.start_facts(), text));
-    WorkerGoal::Run { files, facts }
+    WorkerGoal::Run { files, live, facts }
 }
 
 fn own(path: String, content: impl Into<Vec<u8>>) -> FileGoal {
