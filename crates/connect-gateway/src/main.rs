@@ -7,11 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Parser, Subcommand};
 use connect_core::gateway::{Certificate, Protocol, Settings, State, TlsVersion};
 use connect_gateway::door::Inherited;
-use connect_gateway::service::chain;
+use connect_gateway::service::{Command as Wish, Event, chain};
 use connect_gateway::tls::{Pair, Roots, TlsError};
 use connect_gateway::{files, install_tls_provider, service};
 use listenfd::ListenFd;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// The daemon that owns Kafka Connect's REST port.
 #[derive(Parser)]
@@ -80,22 +82,47 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())
-            .map_err(|error| format!("cannot listen for SIGTERM: {error}"))?;
         let listeners = Inherited::new(listeners)
             .map_err(|error| format!("cannot use the sockets handed over: {error}"))?;
-        let ready = || {
-            // Not started by systemd, or not as a notifying service: nobody to tell.
-            drop(sd_notify::notify(&[sd_notify::NotifyState::Ready]));
-        };
-        let stop = async move {
-            terminate.recv().await;
-            drop(sd_notify::notify(&[sd_notify::NotifyState::Stopping]));
-        };
-        service::run(settings, listeners, ready, stop)
+        let commands = signals().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        service::run(settings, listeners, commands, notify)
             .await
             .map_err(|error| chain(&error))
     })
+}
+
+/// SIGHUP looks at the files, SIGTERM ends.
+fn signals() -> std::io::Result<mpsc::Receiver<Wish>> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let command = tokio::select! {
+                _ = hangup.recv() => Wish::Look,
+                _ = terminate.recv() => Wish::Stop,
+            };
+            // Nobody listens any more while the gateway finishes what is under way.
+            if sender.send(command).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// Tells systemd, if it started us and wants to know.
+fn notify(event: Event) {
+    let told = match event {
+        Event::Ready => sd_notify::notify(&[NotifyState::Ready]),
+        Event::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        Event::Status(text) => sd_notify::notify(&[NotifyState::Status(&text)]),
+        Event::Reloading => NotifyState::monotonic_usec_now()
+            .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
+    };
+    if let Err(error) = told {
+        tracing::debug!(%error, "cannot notify");
+    }
 }
 
 fn check(settings: &std::path::Path) -> Result<(), String> {

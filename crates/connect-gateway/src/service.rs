@@ -3,12 +3,11 @@
 //! Whatever a new file says is tried as a whole; where that fails the old stays in force and
 //! [`State::fault`] says why, until a better file comes.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use connect_core::gateway::{Protocol, Settings, State};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::access::Door;
@@ -19,7 +18,31 @@ use crate::door::{Inherited, Listeners};
 use crate::files::{self, FileError, Stamp};
 use crate::{limits, readiness};
 
-/// Serves until `stop` completes, then finishes what is under way.
+/// What is asked of a running service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Look at the files now instead of a little later.
+    Look,
+    /// End.
+    Stop,
+}
+
+/// What a running service has to say to whoever started it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It has looked at its files for the first time, or again because it was asked to. Whether the
+    /// doors are open is in the state file: a door without a certificate stays closed, and another
+    /// start would not help.
+    Ready,
+    /// It looks at its files because it was asked to.
+    Reloading,
+    /// What it does now, in one line for a human.
+    Status(String),
+    /// It closes its doors and finishes what is under way.
+    Stopping,
+}
+
+/// Serves until it is told to stop or nobody is left to tell it, then finishes what is under way.
 ///
 /// # Errors
 ///
@@ -27,8 +50,8 @@ use crate::{limits, readiness};
 pub async fn run(
     settings: &Path,
     inherited: Inherited,
-    ready: impl FnOnce(),
-    stop: impl Future<Output = ()>,
+    mut commands: mpsc::Receiver<Command>,
+    on: impl Fn(Event),
 ) -> Result<(), FileError> {
     let mut service = Service::new(settings, inherited)?;
     let core = Arc::clone(&service.core);
@@ -37,21 +60,29 @@ pub async fn run(
     let mut tick = interval(limits::FILE_POLL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     service.look().await;
-    let mut ready = Some(ready);
-    tokio::pin!(stop);
+    on(Event::Ready);
+    let mut status = String::new();
     loop {
-        if service.is_open()
-            && let Some(ready) = ready.take()
-        {
-            ready();
+        let now = service.status();
+        if now != status {
+            on(Event::Status(now.clone()));
+            status = now;
         }
         tokio::select! {
-            () = &mut stop => break,
+            command = commands.recv() => match command {
+                Some(Command::Look) => {
+                    on(Event::Reloading);
+                    service.look().await;
+                    on(Event::Ready);
+                }
+                Some(Command::Stop) | None => break,
+            },
             _ = tick.tick() => service.look().await,
             // A sender lives as long as the core: it cannot fail.
             _ = watch_health.changed() => service.tell(),
         }
     }
+    on(Event::Stopping);
     service.close().await;
     health.abort();
     Ok(())
@@ -315,6 +346,30 @@ impl Service {
             Ok(()) => self.told = Some(state),
             Err(error) => tracing::error!(%error, path = %path.display(), "cannot write the state"),
         }
+    }
+
+    /// The state in one line for a human.
+    fn status(&self) -> String {
+        let Some(state) = &self.told else {
+            return "cannot write its state file".to_owned();
+        };
+        if let Some(fault) = &state.fault {
+            return fault.clone();
+        }
+        let door = match state.client_protocol {
+            None => "client door closed",
+            Some(Protocol::Http) => "client door open for http",
+            Some(Protocol::Https) => "client door open for https",
+            Some(Protocol::Both) => "client door open for http and https",
+        };
+        let peer = if state.peer_door { "open" } else { "closed" };
+        let worker = if state.worker_healthy {
+            "ready"
+        } else {
+            "not ready"
+        };
+        let users = self.core.users().len();
+        format!("{door}, peer door {peer}, worker {worker}, {users} users")
     }
 
     /// Whether the client door is open as the settings say.

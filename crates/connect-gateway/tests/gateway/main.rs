@@ -6,6 +6,7 @@
 )]
 
 mod client_door;
+mod lifecycle;
 mod patience;
 mod peer_door;
 mod program;

@@ -11,7 +11,7 @@ use connect_gateway::door::Inherited;
 use connect_gateway::files::{fingerprint, replace};
 use connect_gateway::service;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{Ask, Authority, Got, send, until};
@@ -41,7 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) client: SocketAddr,
     pub(crate) peer: SocketAddr,
     listeners: Vec<TcpListener>,
-    stop: Option<oneshot::Sender<()>>,
+    stop: Option<mpsc::Sender<service::Command>>,
     pub(crate) running: Option<JoinHandle<()>>,
 }
 
@@ -160,12 +160,11 @@ impl Gateway {
 
     /// Starts it.
     pub(crate) fn run(mut self) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
+        let (stop, commands) = mpsc::channel(1);
         let path = self.settings_path();
         let inherited = Inherited::new(std::mem::take(&mut self.listeners)).unwrap();
         let running = tokio::spawn(async move {
-            let stopped = async move { drop(stopped.await) };
-            service::run(&path, inherited, || {}, stopped)
+            service::run(&path, inherited, commands, |_| {})
                 .await
                 .unwrap();
         });
