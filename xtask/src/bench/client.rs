@@ -1,8 +1,8 @@
 //! The whole life of one client on three real workers: without a plugin, with a new one, and with
 //! one that the workers have already.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -218,7 +218,7 @@ struct PluginServer {
 }
 
 impl PluginServer {
-    fn start(model: &Model, parts: &Parts) -> Result<Self> {
+    fn start(model: &Model, parts: &Parts<'_>) -> Result<Self> {
         let plugin = parts.get("kafka/connect-file-plugin.tar.gz")?;
         let script = parts.path("bench/plugins.json")?;
         let behaviour = json!({"/plugin": {"do": "ok", "body": {"file": plugin}}});
