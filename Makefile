@@ -61,8 +61,8 @@ lint: ## clippy on all targets, warnings denied; formatting
 format: ## format the code
 	cargo fmt --all
 
-bench: demo-parts ## compare with the alternatives, side by side, in one run
-	@$(TOOLS)/xtask bench
+bench: demo-parts ## compare with the alternatives, side by side, in one run (ONLY=group)
+	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))
 
 docs: ## the reference pages that come from YAML; the crates' docs, warnings denied
 	cargo run -q --locked -p xtask -- docs

@@ -1,7 +1,7 @@
 //! Command line entry, from the root of the checkout:
 //!
 //! * `xtask pack [--charm NAME] [--target-dir DIR]` packs what is built in `DIR`/release;
-//! * `xtask bench [--target-dir DIR]` measures, with what is built in `DIR`;
+//! * `xtask bench [--only GROUP] [--target-dir DIR]` measures, with what is built in `DIR`;
 //! * `xtask measure --time|--watch COMMAND...` is what it runs in a unit's machine;
 //! * `xtask docs` writes the reference pages that come from YAML files.
 //!
@@ -17,7 +17,7 @@ use xtask::contract::{self, Files};
 use xtask::docs;
 use xtask::pack::{self, recipes};
 
-const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask bench [--target-dir DIR] \
+const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask bench [--only GROUP] [--target-dir DIR] \
                      | xtask measure --time|--watch COMMAND... | xtask docs";
 
 /// Largest packed charm in bytes: every refresh sends it to every unit.
@@ -29,6 +29,7 @@ enum Chore {
         target: PathBuf,
     },
     Bench {
+        only: Option<String>,
         target: PathBuf,
     },
     Measure {
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match parse(&arguments) {
         Some(Chore::Pack { charm, target }) => pack_charms(charm.as_deref(), &target),
-        Some(Chore::Bench { target }) => measure_all(&target),
+        Some(Chore::Bench { only, target }) => measure_all(only.as_deref(), &target),
         Some(Chore::Measure { command, watched }) => measure_one(&command, watched),
         Some(Chore::Docs) => write_docs(),
         None => {
@@ -72,13 +73,14 @@ fn parse(arguments: &[String]) -> Option<Chore> {
         ("pack" | "bench", _) => {}
         _ => return None,
     }
-    let mut charm = None;
+    let (mut charm, mut only) = (None, None);
     let mut target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let mut options = options.iter();
     while let Some(option) = options.next() {
         match option.as_str() {
             "--charm" if command == "pack" => charm = Some(options.next()?.clone()),
+            "--only" if command == "bench" => only = Some(options.next()?.clone()),
             "--target-dir" => target = options.next()?.into(),
             _ => return None,
         }
@@ -86,12 +88,12 @@ fn parse(arguments: &[String]) -> Option<Chore> {
     Some(if command == "pack" {
         Chore::Pack { charm, target }
     } else {
-        Chore::Bench { target }
+        Chore::Bench { only, target }
     })
 }
 
-fn measure_all(target: &Path) -> Result<()> {
-    if !bench::bench(target)? {
+fn measure_all(only: Option<&str>, target: &Path) -> Result<()> {
+    if !bench::bench(only, target)? {
         bail!("a goal was missed");
     }
     Ok(())

@@ -123,7 +123,7 @@ fn life(model: &Model, kind: &Kind) -> Result<Vec<Row>> {
     let began = SystemTime::now();
     let clock = Instant::now();
     model.run(&["integrate", kind.name, OURS])?;
-    let all = vec!["200"; UNITS].join(" ");
+    let all = ["200"; UNITS].join(" ");
     while codes(model, kind.name)? != all {
         if clock.elapsed() > LIMIT {
             bail!(

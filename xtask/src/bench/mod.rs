@@ -15,7 +15,7 @@ mod report;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 pub use measure::{Run, measure};
 pub use report::{Row, table};
@@ -35,22 +35,45 @@ const WALL_GOAL_MS: f64 = 20.0;
 /// Memory of the charm's process in a hook, in MiB.
 const RSS_GOAL_MIB: f64 = 16.0;
 
+/// Measures one group of figures with the parts in a folder.
+type Group = fn(&Path) -> Result<Vec<Row>>;
+/// The groups, in the order in which they run.
+const GROUPS: [(&str, Group); 2] = [("hook", hook_noop), ("client", client::lives)];
+
 /// Runs the benchmark with the parts below `target`, prints the table and writes
-/// `target/bench/report.json`. True if every goal is met.
+/// `target/bench/report.json`. Of `only` one group the table is printed and nothing written. True
+/// if every goal is met.
 ///
 /// # Errors
-/// A part is missing, or the model does not come to rest.
-pub fn bench(target: &Path) -> Result<bool> {
-    let mut rows = hook_noop(target)?;
-    rows.extend(client::lives(target)?);
+/// A part is missing, or a model does not come to rest.
+pub fn bench(only: Option<&str>, target: &Path) -> Result<bool> {
+    let chosen = |name: &str| only.is_none_or(|only| only == name);
+    let names = GROUPS.map(|(name, _)| name);
+    if !names.into_iter().any(chosen) {
+        bail!("there is no such group; there are {}", names.join(", "));
+    }
+    let mut rows = Vec::new();
+    for (name, group) in GROUPS {
+        if chosen(name) {
+            rows.extend(group(target)?);
+        }
+    }
     println!("\n{}", table(&rows));
-    let path = target.join("bench/report.json");
-    let json = serde_json::to_string_pretty(&rows).context("cannot write the report as JSON")?;
-    fs::create_dir_all(target.join("bench"))
-        .with_context(|| format!("cannot create {}", path.display()))?;
-    fs::write(&path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
-    println!("\nwritten to {}", path.display());
+    if only.is_none() {
+        write(&rows, &target.join("bench/report.json"))?;
+    }
     Ok(rows.iter().all(|row| row.ok))
+}
+
+fn write(rows: &[Row], path: &Path) -> Result<()> {
+    let json = serde_json::to_string_pretty(rows).context("cannot write the report as JSON")?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    fs::write(path, json + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    println!("\nwritten to {}", path.display());
+    Ok(())
 }
 
 /// The charms of the comparison: an application of each, with the same two clients.

@@ -35,12 +35,13 @@ impl<'a> Parts<'a> {
         let directory = self.path("pack")?;
         let entries = fs::read_dir(&directory)
             .with_context(|| format!("cannot list {}", directory.display()))?;
-        let mut names = entries.flatten().map(|entry| entry.file_name());
-        let found = names.find_map(|name| {
-            let name = name.to_string_lossy().into_owned();
-            (name.starts_with("kafka-connect_") && name.ends_with(".charm")).then_some(name)
+        let mut paths = entries.flatten().map(|entry| entry.path());
+        let found = paths.find(|path| {
+            let name = path.file_stem().map(|stem| stem.to_string_lossy());
+            let ours = name.is_some_and(|name| name.starts_with("kafka-connect_"));
+            ours && path.extension().is_some_and(|end| end == "charm")
         });
         let found = found.context("the packed charm is missing: run `make demo-parts`")?;
-        Ok(directory.join(found).display().to_string())
+        Ok(found.display().to_string())
     }
 }
