@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use connect_core::observation::{Hook, Observation, Reading};
+use connect_core::observation::{Hook, Observation, OwnSecret, Reading};
 use connect_core::plan::{Note, Plan};
 use hook_tools::{Hook as JujuHook, Level, SecretEvent, ToolError};
 
@@ -109,14 +109,14 @@ pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
         let machine = scope.spawn(move || {
             let host = observe::host::observe(world)?;
             // Nobody to come: Juju did not say, and its error is ours, or this unit is leaving.
-            let internal = met.recv().ok().flatten();
-            let worker =
-                observe::worker::observe(&host, internal.as_ref(), observe::worker::address());
+            let internal: Vec<OwnSecret> = met.recv().unwrap_or_default();
+            let internal: Vec<&OwnSecret> = internal.iter().collect();
+            let worker = observe::worker::observe(&host, &internal, observe::worker::address());
             Ok((host, worker))
         });
         let juju = observe::juju::observe(world, hook, move |internal| {
             // A machine that could not be read does not wait for it, and says so below.
-            let _unread = meet.send(internal.known().cloned());
+            let _unread = meet.send(internal);
         });
         let machine = machine
             .join()
@@ -136,7 +136,7 @@ fn look_again(seen: &mut Observation, world: &World) -> Result<(), Error> {
     // A worker that let us wait is not waited for again: no hook lasts longer for it.
     if !matches!(seen.worker, Reading::Unreadable(_)) {
         let internal = observe::worker::internal(seen);
-        seen.worker = observe::worker::observe(&seen.host, internal, observe::worker::address());
+        seen.worker = observe::worker::observe(&seen.host, &internal, observe::worker::address());
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::observe::worker;
 
 /// Deletes a connector; one that is not there is as good.
 pub(super) fn delete_connector(name: &str, seen: &Observation) -> Result<(), StepError> {
-    let Some(mut connection) = worker::connect(worker::internal(seen), worker::address())? else {
+    let Some(mut connection) = worker::connect(&worker::internal(seen), worker::address())? else {
         return Err(StepError::Refused {
             status: 401,
             message: "there is no internal user yet".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use connect_core::fingerprint;
 use connect_core::secret::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -47,10 +48,12 @@ pub struct Pair {
 /// The cryptographic library refuses.
 pub fn mint_authority(name: &str) -> Result<Pair, CertificateError> {
     let action = "make an internal CA";
-    let mut params = long_lived(name);
+    let key = KeyPair::generate().map_err(failed(action))?;
+    // Whoever trusts an old and a new one must be able to tell them apart by name.
+    let unique = fingerprint::short(key.public_key_raw());
+    let mut params = long_lived(&format!("{name} {unique}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let key = KeyPair::generate().map_err(failed(action))?;
     let certificate = params.self_signed(&key).map_err(failed(action))?;
     Ok(Pair {
         certificate: certificate.pem(),

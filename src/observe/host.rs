@@ -11,6 +11,7 @@ use connect_core::layout::{
     WORKER_USER,
 };
 use connect_core::observation::{Bundle, FileFact, Host, ServiceFact, StartFacts};
+use connect_core::wire::pem;
 
 use crate::host::accounts::Accounts;
 use crate::host::exec::ExecError;
@@ -84,6 +85,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         bundles: bundles(layout)?,
         retired: visible(&layout.retired())?.into_iter().collect(),
         started,
+        peer_certificate: certificate(&layout.peer_certificate())?,
         gateway,
         worker_log_cause: told.cause,
         group: told.group,
@@ -247,6 +249,13 @@ fn memory_mib() -> Result<u64, FsError> {
         .find_map(|line| line.strip_prefix("MemTotal:"))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok())
         .map_or(0, |kib| kib / 1024))
+}
+
+/// The identity of the first certificate in a file.
+fn certificate(path: &str) -> Result<Option<String>, FsError> {
+    let text = fs::read(Path::new(path))?.unwrap_or_default();
+    let blocks = pem::certificates(&String::from_utf8_lossy(&text));
+    Ok(blocks.first().map(|der| fingerprint::sha256(der)))
 }
 
 /// A file of JSON; one that cannot be understood is as good as none, for its writer writes it anew.

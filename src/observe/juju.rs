@@ -17,8 +17,8 @@ use crate::report;
 use crate::world::World;
 
 /// Everything Juju says but the resources (see [`super::resources`]), with a machine yet unseen.
-/// The internal secret is read early and shown to `meet`, so that the worker can be asked while
-/// Juju answers the rest; nothing is shown if the unit is leaving.
+/// The internal user is read early and shown to `meet`, with the next one while it is rotated, so
+/// that the worker can be asked while Juju answers the rest; nothing is shown if the unit is leaving.
 ///
 /// # Errors
 ///
@@ -26,7 +26,7 @@ use crate::world::World;
 pub fn observe(
     world: &World,
     hook: Hook,
-    meet: impl FnOnce(&Reading<OwnSecret>),
+    meet: impl FnOnce(Vec<OwnSecret>),
 ) -> Result<Observation, ToolError> {
     let mut seen = empty(world, hook);
     let tools = &world.tools;
@@ -36,11 +36,18 @@ pub fn observe(
         return Ok(seen);
     }
     seen.leader = tools.is_leader()?;
-    let internal = own_secret(world, seen.leader, labels::INTERNAL, &BTreeMap::new())?;
-    meet(&internal);
-    seen.secrets.insert(labels::INTERNAL.to_owned(), internal);
-    seen.config = config(tools)?;
     seen.peers = peers(world)?;
+    for label in labels::internal(seen.peers.as_ref()) {
+        let secret = own_secret(world, seen.leader, label, &BTreeMap::new())?;
+        seen.secrets.insert(label.to_owned(), secret);
+    }
+    meet(
+        super::worker::internal(&seen)
+            .into_iter()
+            .cloned()
+            .collect(),
+    );
+    seen.config = config(tools)?;
     let reader = Relations {
         world,
         leader: seen.leader,
@@ -352,7 +359,7 @@ fn secret_content(content: BTreeMap<String, String>) -> BTreeMap<String, Secret<
         .collect()
 }
 
-/// Our secrets but the internal one.
+/// Our secrets but the internal ones.
 fn own_secrets(
     world: &World,
     seen: &Observation,
@@ -366,7 +373,7 @@ fn own_secrets(
     );
     wanted
         .into_iter()
-        .filter(|label| label != labels::INTERNAL)
+        .filter(|label| !seen.secrets.contains_key(label))
         .map(|label| {
             let reading = own_secret(world, seen.leader, &label, &published)?;
             Ok((label, reading))

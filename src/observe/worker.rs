@@ -26,34 +26,43 @@ pub fn address() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, limits::WORKER_PORT))
 }
 
-/// The secret that holds the internal user, if there is one yet.
+/// The secrets that hold the internal user and, while it is rotated, the next one.
 #[must_use]
-pub fn internal(seen: &Observation) -> Option<&OwnSecret> {
-    seen.secrets.get(labels::INTERNAL).and_then(Reading::known)
+pub fn internal(seen: &Observation) -> Vec<&OwnSecret> {
+    [labels::INTERNAL, labels::INTERNAL_NEXT]
+        .iter()
+        .filter_map(|label| seen.secrets.get(*label).and_then(Reading::known))
+        .collect()
 }
 
-/// Connects as the internal user; nothing if there is no such user yet.
+/// Connects as the internal user; nothing if there is no such user yet. While the user is rotated,
+/// nobody but the worker knows which one it started with.
 ///
 /// # Errors
 ///
 /// The worker does not listen.
 pub fn connect(
-    internal: Option<&OwnSecret>,
+    internal: &[&OwnSecret],
     at: SocketAddr,
 ) -> Result<Option<Connection>, LoopbackError> {
-    let Some(internal) = internal else {
-        return Ok(None);
+    let credential = |secret: &&OwnSecret| {
+        let text = |key: &str| secret.content.get(key).cloned();
+        text(wire::USERNAME).zip(text(wire::PASSWORD))
     };
-    let text = |key: &str| internal.content.get(key);
-    let (Some(username), Some(password)) = (text(wire::USERNAME), text(wire::PASSWORD)) else {
-        return Ok(None);
-    };
-    Connection::open(at, username.expose(), password, PATIENCE).map(Some)
+    let users: Vec<_> = internal.iter().filter_map(credential).collect();
+    for (index, (username, password)) in users.iter().enumerate() {
+        let mut connection = Connection::open(at, username.expose(), password, PATIENCE)?;
+        let is_last = index + 1 == users.len();
+        if is_last || connection.request("GET", "/health")?.status != 401 {
+            return Ok(Some(connection));
+        }
+    }
+    Ok(None)
 }
 
 /// Asks the worker, if its service runs.
 #[must_use]
-pub fn observe(host: &Host, internal: Option<&OwnSecret>, at: SocketAddr) -> Reading<Worker> {
+pub fn observe(host: &Host, internal: &[&OwnSecret], at: SocketAddr) -> Reading<Worker> {
     let runs = host
         .services
         .get(WORKER_SERVICE)

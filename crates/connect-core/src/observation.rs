@@ -134,6 +134,8 @@ pub enum Hook {
         /// Pass over the units that hold up a roll.
         force: bool,
     },
+    /// An operator asked for a new internal user and CA (action `rotate-credentials`).
+    RotateInternalRequested,
     /// An operator asked for new credentials of one client (action `rotate-credentials`).
     RotateRequested {
         /// The client's relation id.
@@ -314,6 +316,8 @@ pub struct Host {
     pub retired: BTreeSet<String>,
     /// What the running worker process was started with; absent if it does not run.
     pub started: Option<StartFacts>,
+    /// SHA-256 (hex) of this unit's certificate of the internal CA (DER), if it has one.
+    pub peer_certificate: Option<String>,
     /// What the gateway says of itself.
     pub gateway: Option<gateway::State>,
     /// The last lines of the worker's log that carry a cause, after a start that failed.

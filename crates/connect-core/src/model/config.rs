@@ -40,6 +40,8 @@ pub struct Config {
     pub rebalance_delay_ms: u64,
     /// `extra-ca-certificates`: PEM of CAs that plugin servers may have their certificate from.
     pub extra_ca_certificates: String,
+    /// `rotate-internal-days`: age at which the internal user and CA are replaced; 0 for never.
+    pub rotate_internal_days: u64,
     /// `tls-minimum-version`: the oldest that clients may speak.
     pub tls_minimum_version: TlsVersion,
     /// `retry-limit-s`: how long the gateway retries one request.
@@ -173,6 +175,7 @@ impl Config {
             heartbeat_interval_ms: reader.number("heartbeat-interval-ms", 1000, 100, 200_000),
             rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),
             extra_ca_certificates: reader.extra_ca_certificates(),
+            rotate_internal_days: reader.number("rotate-internal-days", 365, 0, 3650),
             tls_minimum_version: match reader
                 .choice("tls-minimum-version", "1.2", &["1.2", "1.3"])
                 .as_str()

@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::observation::{Life, Observation, Reading, RelationId};
 use crate::secret::Secret;
 use crate::wire;
+use crate::wire::labels;
 use crate::wire::x509::Certificate;
 
 use client::Client;
 use config::{Config, ConfigProblem};
 use kafka::Kafka;
-use peer::Peers;
+use peer::{Peers, Phase};
 use tls::Tls;
 
 /// Everything parsed, once per round.
@@ -37,8 +38,10 @@ pub struct Model<'a> {
     pub parting: BTreeSet<RelationId>,
     /// What the units told each other.
     pub peers: Option<Peers>,
-    /// The internal user and CA; absent until they may be used.
+    /// The internal user and CA to present; absent until they may be used.
     pub internal: Option<Internal>,
+    /// Those to accept besides, while they are rotated.
+    pub internal_other: Option<Internal>,
     /// Certificates for the client door.
     pub tls: Tls,
     /// CA certificates to trust when plugins are fetched, PEM.
@@ -64,6 +67,8 @@ impl<'a> Model<'a> {
     pub fn read(seen: &'a Observation) -> Self {
         let (config, config_problems) = Config::read(&seen.config, &seen.identity);
         let authorities = authorities(seen, &config);
+        let peers = Peers::read(seen);
+        let (internal, internal_other) = internals(seen, peers.as_ref());
         Self {
             seen,
             config,
@@ -81,8 +86,9 @@ impl<'a> Model<'a> {
                 .filter(|(_, relation)| relation.life == Life::Parting)
                 .map(|(id, _)| *id)
                 .collect(),
-            peers: Peers::read(seen),
-            internal: internal(seen),
+            peers,
+            internal,
+            internal_other,
             tls: wire::certificates::read(seen),
             authorities,
         }
@@ -108,13 +114,38 @@ fn authorities(seen: &Observation, config: &Config) -> Vec<String> {
     all.iter().map(Certificate::pem).collect()
 }
 
-fn internal(seen: &Observation) -> Option<Internal> {
+/// Those to present and those to accept besides.
+fn internals(seen: &Observation, peers: Option<&Peers>) -> (Option<Internal>, Option<Internal>) {
+    let now = internal(seen, labels::INTERNAL);
+    let rotation = peers.and_then(|peers| peers.application.internal.as_ref());
+    let Some(phase) = rotation.and_then(|rotation| rotation.phase) else {
+        return (now, None);
+    };
+    let next = internal(seen, labels::INTERNAL_NEXT);
+    match (phase, next) {
+        (Phase::Trust, next) => (now, next),
+        (Phase::Use, Some(next)) => (Some(next), now),
+        // It took the first one's place, or was taken away.
+        (Phase::Use, None)
+            if matches!(
+                seen.secrets.get(labels::INTERNAL_NEXT),
+                Some(Reading::Absent)
+            ) =>
+        {
+            (now, None)
+        }
+        // Going back would restart workers for a secret that is only late.
+        (Phase::Use, None) => (None, None),
+    }
+}
+
+fn internal(seen: &Observation, label: &str) -> Option<Internal> {
     // A worker process reads the user only at its start, so a secret that this hook has yet to
     // commit must not be used.
-    if seen.minted.contains(wire::labels::INTERNAL) {
+    if seen.minted.contains(label) {
         return None;
     }
-    let Some(Reading::Known(secret)) = seen.secrets.get(wire::labels::INTERNAL) else {
+    let Some(Reading::Known(secret)) = seen.secrets.get(label) else {
         return None;
     };
     let field = |key: &str| {

@@ -45,6 +45,8 @@ pub struct ApplicationData {
     pub passed: BTreeSet<u32>,
     /// The operator's newest request that every worker restarts: the action's id.
     pub restart: Option<String>,
+    /// The internal user and CA, and how far their rotation has come.
+    pub internal: Option<InternalRotation>,
     /// Rises with every change of the others.
     pub generation: u64,
 }
@@ -76,6 +78,38 @@ pub struct UnitTls {
     pub https: bool,
     /// The gateway answers http as well.
     pub plain: bool,
+}
+
+/// A rotation of the internal user and CA.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InternalRotation {
+    /// When those in use were made, in seconds since the epoch.
+    pub made: u64,
+    /// Rises with each rotation.
+    #[serde(default)]
+    pub number: u64,
+    /// What units are to do; absent when nothing is being rotated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+}
+
+/// What units do in a rotation of the internal user and CA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Accept the next ones besides.
+    Trust,
+    /// Present the next ones, and accept the old ones besides.
+    Use,
+}
+
+/// How far a unit has come in a rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reached {
+    /// Which rotation.
+    pub number: u64,
+    /// What it has done.
+    pub phase: Phase,
 }
 
 /// A client with credentials.
@@ -176,6 +210,8 @@ pub struct UnitData {
     pub version: Option<String>,
     /// Its certificate for clients.
     pub tls: Option<UnitTls>,
+    /// How far it has come in a rotation of the internal user and CA.
+    pub internal: Option<Reached>,
     /// It is going away. Juju says so only while relations depart; remembered here, so that a
     /// relation broken later is not mistaken for a client that left.
     pub leaving: bool,
@@ -200,6 +236,7 @@ impl Peers {
             | Hook::RelationBroken { .. }
             | Hook::Leave
             | Hook::RestartRequested { .. }
+            | Hook::RotateInternalRequested
             | Hook::RotateRequested { .. } => None,
         };
         Some(Self {

@@ -3,6 +3,7 @@
 pub mod bundles;
 pub mod clients;
 pub mod goal;
+pub mod internal;
 mod leave;
 pub mod promises;
 pub mod rolling;
@@ -413,6 +414,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
             door: &door,
             standing,
             rolling: &rolling,
+            internal: internal::reached(&model, &goal, standing, layout),
             stopped: matches!(goal.worker, goal::WorkerGoal::Stop),
         };
         (peers, unit::data(&model, peers, &round, layout))

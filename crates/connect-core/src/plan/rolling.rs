@@ -99,6 +99,7 @@ pub fn request(model: &Model<'_>) -> Option<String> {
         | Hook::RelationBroken { .. }
         | Hook::RelationDeparted { .. }
         | Hook::Leave
+        | Hook::RotateInternalRequested
         | Hook::RotateRequested { .. } => None,
     };
     let peers = model.peers.as_ref();

@@ -8,7 +8,7 @@ use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, Layout};
 use crate::limits;
 use crate::model::Model;
-use crate::model::peer::{Peers, UnitData};
+use crate::model::peer::{Peers, Reached, UnitData};
 
 /// Whether the gateway serves exactly the users that should be served, as it says itself.
 #[must_use]
@@ -46,6 +46,8 @@ pub struct Round<'a> {
     pub standing: Standing,
     /// Turns.
     pub rolling: &'a Rolling,
+    /// How far the rotation of the internal user has come here.
+    pub internal: Option<Reached>,
     /// The worker is not to run.
     pub stopped: bool,
 }
@@ -59,6 +61,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         door,
         standing,
         rolling,
+        internal,
         stopped,
     } = *round;
     let before = &peers.ours;
@@ -139,6 +142,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         faults: bundles.faults.clone(),
         version: version.or_else(|| before.version.clone()),
         tls,
+        internal,
         leaving: before.leaving || leaves(model),
     }
 }
@@ -158,6 +162,7 @@ pub fn leaves(model: &Model<'_>) -> bool {
         | Hook::UpdateStatus
         | Hook::RelationBroken { .. }
         | Hook::RestartRequested { .. }
+        | Hook::RotateInternalRequested
         | Hook::RotateRequested { .. } => !model.parting.is_empty(),
     }
 }

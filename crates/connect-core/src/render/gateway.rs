@@ -22,6 +22,8 @@ pub struct GatewayInput<'a> {
     pub protocol: Protocol,
     /// Internal user.
     pub internal: &'a Internal,
+    /// Accepted besides, while it is rotated.
+    pub internal_other: Option<&'a Internal>,
     /// Bind addresses towards clients.
     pub client_bind: &'a [IpAddr],
     /// Bind addresses towards other units.
@@ -72,11 +74,8 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
         }),
         worker: Worker {
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), limits::WORKER_PORT),
-            internal: Credential {
-                username: input.internal.username.clone(),
-                password: input.internal.password.expose().clone(),
-            },
-            internal_other: None,
+            internal: credential(input.internal),
+            internal_other: input.internal_other.map(credential),
         },
         peers: input
             .peers
@@ -92,6 +91,13 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
         users_file: layout.gateway_users(),
         state_file: layout.gateway_state(),
     })
+}
+
+fn credential(internal: &Internal) -> Credential {
+    Credential {
+        username: internal.username.clone(),
+        password: internal.password.expose().clone(),
+    }
 }
 
 /// `users.json` with its generation.

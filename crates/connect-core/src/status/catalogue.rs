@@ -188,6 +188,10 @@ catalogue! {
         "certificates:{relation}: waiting for a renewed certificate"
         "A new certificate was asked for; the present one serves meanwhile."
         "Wait; if it lasts, look at the provider of certificates."
+    InternalRotating "internal-rotating" Active
+        "rotating the internal credentials: {units}"
+        "The user and the CA that the units know one another by are being replaced. The units named have a step to do; workers restart once, in turns."
+        "Wait; if it lasts, look at the units named."
     TransferFaulty "transfer-faulty" Active
         "receive-ca-cert:{relation}: a certificate cannot be read"
         "Some of the CA certificates received cannot be used; the others are trusted."

@@ -7,6 +7,9 @@ use crate::observation::{ClientRelation, PeerRelation, RelationId};
 /// The internal REST user and the internal CA.
 pub const INTERNAL: &str = "kafka-connect.internal.secret";
 
+/// The internal REST user and the internal CA that replace those while they are rotated.
+pub const INTERNAL_NEXT: &str = "kafka-connect.internal-next.secret";
+
 /// The private key that a unit's own certificate is for; owned by the unit.
 pub const TLS_KEY: &str = "kafka-connect.tls-key.secret";
 
@@ -34,6 +37,18 @@ pub fn next(client: RelationId) -> String {
     format!("connect-client.{client}.next.secret")
 }
 
+/// The labels of the internal user, and of the next one while it is rotated.
+#[must_use]
+pub fn internal(peers: Option<&PeerRelation>) -> Vec<&'static str> {
+    let announced = peers.map(|peers| super::peer::read_application(&peers.application));
+    let rotation = announced.and_then(|announced| announced.internal);
+    if rotation.is_some_and(|rotation| rotation.phase.is_some()) {
+        vec![INTERNAL, INTERNAL_NEXT]
+    } else {
+        vec![INTERNAL]
+    }
+}
+
 /// The labels that the shell has to look up in this hook.
 ///
 /// Every unit needs the internal secret, the credentials of clients that the leader announced, and
@@ -51,7 +66,8 @@ pub fn wanted(
     let announced = announced.unwrap_or_default();
     let is_tls_over = announced.tls.is_none() && !certificates;
     let known = announced.clients;
-    let mut labels = BTreeSet::from([INTERNAL.to_owned()]);
+    let internal = internal(peers).into_iter().map(ToOwned::to_owned);
+    let mut labels: BTreeSet<String> = internal.collect();
     let has_certificate =
         peers.is_some_and(|peers| super::peer::read_unit(&peers.ours).tls.is_some());
     if certificates || has_certificate {

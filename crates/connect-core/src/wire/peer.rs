@@ -19,9 +19,10 @@ const WANTED_SINCE: &str = "wanted-since";
 const SILENT: &str = "silent";
 const PASSED: &str = "passed";
 const RESTART: &str = "restart";
+const INTERNAL: &str = "internal";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 9] = [
+pub const APPLICATION_KEYS: [&str; 10] = [
     CLIENTS,
     TOMBSTONES,
     TURN,
@@ -30,6 +31,7 @@ pub const APPLICATION_KEYS: [&str; 9] = [
     SILENT,
     PASSED,
     RESTART,
+    INTERNAL,
     GENERATION,
 ];
 
@@ -48,7 +50,7 @@ const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 15] = [
+pub const UNIT_KEYS: [&str; 16] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
@@ -63,6 +65,7 @@ pub const UNIT_KEYS: [&str; 15] = [
     FAULTS,
     VERSION,
     TLS,
+    INTERNAL,
     LEAVING,
 ];
 
@@ -78,6 +81,7 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         silent: json(bag, SILENT).unwrap_or_default(),
         passed: json(bag, PASSED).unwrap_or_default(),
         restart: plain(bag, RESTART),
+        internal: json(bag, INTERNAL),
         generation: json(bag, GENERATION).unwrap_or_default(),
     }
 }
@@ -94,6 +98,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         silent,
         passed,
         restart,
+        internal,
         generation,
     } = data;
     [
@@ -108,6 +113,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         (SILENT, map(silent)),
         (PASSED, (!passed.is_empty()).then(|| text(passed))),
         (RESTART, restart.clone()),
+        (INTERNAL, internal.as_ref().map(text)),
         (GENERATION, (*generation > 0).then(|| text(generation))),
     ]
     .into_iter()
@@ -134,6 +140,7 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         faults: json(bag, FAULTS).unwrap_or_default(),
         version: plain(VERSION),
         tls: json(bag, TLS),
+        internal: json(bag, INTERNAL),
         leaving: plain(LEAVING).is_some(),
     }
 }
@@ -156,6 +163,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         faults,
         version,
         tls,
+        internal,
         leaving,
     } = data;
     [
@@ -176,6 +184,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         (FAULTS, map(faults)),
         (VERSION, version.clone()),
         (TLS, tls.as_ref().map(text)),
+        (INTERNAL, internal.as_ref().map(text)),
         (LEAVING, leaving.then(|| "true".to_owned())),
     ]
     .into_iter()

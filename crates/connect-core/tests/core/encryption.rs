@@ -16,14 +16,14 @@ use crate::world::*;
 const DAY: u64 = 86_400;
 
 /// A provider that answers every request once, as long as it stands.
-struct Provider {
+pub struct Provider {
     authority: Authority,
     issued: BTreeMap<String, (String, String)>,
     lifetime: u64,
 }
 
 impl Provider {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             authority: Authority::root("ca-1"),
             issued: BTreeMap::new(),
@@ -49,7 +49,7 @@ impl Provider {
     }
 
     /// Signs what is new and forgets what is gone.
-    fn answer(&mut self, world: &mut World) {
+    pub fn answer(&mut self, world: &mut World) {
         let requests = Self::requests(world);
         self.issued.retain(|request, _| requests.contains(request));
         for request in requests {
@@ -81,7 +81,7 @@ impl Provider {
     }
 
     /// A new CA, and new certificates for the requests as they stand.
-    fn rotate(&mut self, world: &mut World, name: &str) {
+    pub fn rotate(&mut self, world: &mut World, name: &str) {
         self.authority = Authority::root(name);
         self.issued.clear();
         self.answer(world);
@@ -89,7 +89,7 @@ impl Provider {
 }
 
 /// Hooks and answers until nothing changes.
-fn settle(world: &mut World, provider: &mut Provider) {
+pub fn settle(world: &mut World, provider: &mut Provider) {
     for _ in 0..6 {
         world.settle();
         provider.answer(world);

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use connect_core::gateway::Protocol;
 use connect_core::layout::{Layout, WORKER_SERVICE};
 use connect_core::observation::*;
 use proptest::prelude::*;
 
+use crate::encryption::{Provider, settle};
 use crate::world::*;
 
 /// `PROPTEST_CASES` asks for more than a quick run needs.
@@ -24,6 +26,9 @@ enum Happening {
     ChangePlugin(u8, u8),
     SpoilRequest(u8),
     Rotate(u8),
+    RotateInternal,
+    Certify(bool),
+    Answer(bool),
     MoveLeader(u8),
     AddUnit,
     RemoveUnit(u8),
@@ -48,6 +53,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| ChangePlugin(a, b)),
         1 => any::<u8>().prop_map(SpoilRequest),
         1 => any::<u8>().prop_map(Rotate),
+        1 => Just(RotateInternal),
+        1 => any::<bool>().prop_map(Certify),
+        2 => any::<bool>().prop_map(Answer),
         2 => any::<u8>().prop_map(MoveLeader),
         1 => Just(AddUnit),
         1 => any::<u8>().prop_map(RemoveUnit),
@@ -82,7 +90,7 @@ fn serve(world: &mut World, up: bool) {
     }
 }
 
-fn happen(world: &mut World, what: Happening) {
+fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
     let units: Vec<u32> = world.units.keys().copied().collect();
     let clients: Vec<u32> = world.clients.keys().copied().collect();
     let unit = |choice: u8| pick(&units, choice).unwrap();
@@ -128,6 +136,25 @@ fn happen(world: &mut World, what: Happening) {
                 world.hook(world.leader, Hook::RotateRequested { relation: id });
             }
         }
+        Happening::RotateInternal => {
+            if world.units.contains_key(&world.leader) {
+                world.hook(world.leader, Hook::RotateInternalRequested);
+            }
+        }
+        Happening::Certify(true) => {
+            world.certificates.get_or_insert_default();
+        }
+        Happening::Certify(false) => {
+            world.certificates = None;
+            for machine in world.units.values_mut() {
+                machine.requests.clear();
+            }
+        }
+        Happening::Answer(anew) => match world.certificates {
+            Some(_) if anew => provider.rotate(world, "ca-next"),
+            Some(_) => provider.answer(world),
+            None => {}
+        },
         Happening::MoveLeader(choice) => world.leader = unit(choice),
         Happening::AddUnit => {
             let next = units.iter().max().unwrap() + 1;
@@ -240,9 +267,10 @@ proptest! {
         history in prop::collection::vec(happening(), 0..40),
     ) {
         let mut world = World::new(units);
+        let mut provider = Provider::new();
         serve(&mut world, true);
         for what in history {
-            happen(&mut world, what);
+            happen(&mut world, &mut provider, what);
         }
         // The troubles end, and everything finds its place.
         world.kafka_up = true;
@@ -253,13 +281,22 @@ proptest! {
         }
         world.now += 1000;
         world.settle();
+        let scheme = if world.certificates.is_some() {
+            settle(&mut world, &mut provider);
+            "https"
+        } else {
+            "http"
+        };
+        // Whatever was told last has been read by now.
+        world.now += 1000;
+        world.settle();
         prop_assert_eq!(&world.violations, &Vec::<String>::new());
 
         let names: Vec<String> =
             world.clients.keys().map(|id| format!("relation-{id}")).collect::<BTreeSet<_>>()
                 .into_iter().collect();
         let endpoints: Vec<String> =
-            world.units.values().map(|m| format!("http://{}:8083", m.address)).collect();
+            world.units.values().map(|m| format!("{scheme}://{}:8083", m.address)).collect();
         for (id, client) in &world.clients {
             prop_assert!(client.ours.contains_key("secret-user"), "client {} {:?}", id, client);
             prop_assert_eq!(&client.ours["endpoints"], &endpoints.join(","));
@@ -287,6 +324,11 @@ proptest! {
             prop_assert!(world.clients.contains_key(&id), "{} outlived its client", name);
         }
         prop_assert!(!world.peer_bag.contains_key("tombstones"));
+        let protocol = if scheme == "https" { Protocol::Https } else { Protocol::Http };
+        for machine in world.units.values() {
+            prop_assert_eq!(machine.door.as_ref().unwrap().0, protocol);
+        }
+        prop_assert!(!world.secrets.contains_key("kafka-connect.internal-next.secret"));
         // A converged world needs nothing.
         for number in world.units.keys().copied().collect::<Vec<_>>() {
             let done = world.hook(number, reconcile());

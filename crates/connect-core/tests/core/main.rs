@@ -18,6 +18,7 @@ mod certificates;
 mod encryption;
 mod files;
 mod histories;
+mod internal;
 mod lives;
 mod pki;
 mod properties;

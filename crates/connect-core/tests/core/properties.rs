@@ -111,8 +111,9 @@ impl Draw<'_> {
     }
 
     fn hook(&mut self) -> Hook {
-        let endpoint = ["connect-client", "kafka-client", "workers"][self.below(3)].to_owned();
-        match self.below(9) {
+        let endpoint =
+            ["connect-client", "kafka-client", "workers", "certificates"][self.below(4)].to_owned();
+        match self.below(10) {
             0 => Hook::Start,
             1 => Hook::UpgradeCharm,
             2 => Hook::UpdateStatus,
@@ -134,6 +135,7 @@ impl Draw<'_> {
             7 => Hook::RotateRequested {
                 relation: self.id(),
             },
+            8 => Hook::RotateInternalRequested,
             _ => reconcile(),
         }
     }
@@ -168,6 +170,7 @@ impl Draw<'_> {
                 "data",
                 "username",
                 "tls",
+                "secret-tls",
             ];
             let relation = ClientRelation {
                 life: self.life(),
@@ -331,8 +334,27 @@ impl Draw<'_> {
             }),
             kafka,
             clients,
-            certificates: BTreeMap::new(),
-            transfers: BTreeMap::new(),
+            certificates: if self.yes() {
+                let relation = CertificatesRelation {
+                    life: self.life(),
+                    ours: self.bag(&["certificate_signing_requests"]),
+                    theirs: self.bag(&["certificates", "request_errors"]),
+                };
+                BTreeMap::from([(self.id(), relation)])
+            } else {
+                BTreeMap::new()
+            },
+            transfers: if self.yes() {
+                let relation = TransferRelation {
+                    life: self.life(),
+                    ours: leader.then(|| self.bag(&["version"])),
+                    theirs: self.bag(&["certificates", "version"]),
+                    units: BTreeMap::new(),
+                };
+                BTreeMap::from([(self.id(), relation)])
+            } else {
+                BTreeMap::new()
+            },
             secrets,
             minted,
             network: Network {

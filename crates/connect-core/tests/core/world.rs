@@ -13,6 +13,7 @@ use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
 use connect_core::secret::Secret;
 use connect_core::wire::certificates::{REQUESTS, requests};
 use connect_core::wire::x509::Certificate;
+use connect_core::wire::{labels, pem};
 use connect_core::{check, plan};
 
 use crate::pki;
@@ -81,6 +82,17 @@ pub struct SimKafka {
     pub secrets: BTreeMap<String, BTreeMap<String, String>>,
 }
 
+/// What a gateway took from its settings that concerns peers.
+#[derive(Clone, Debug)]
+pub struct Inside {
+    pub settings: String,
+    /// Identity of the certificate of the peer door.
+    pub presented: String,
+    pub trusted: Vec<String>,
+    /// Internal users: the one presented, then the one accepted besides.
+    pub users: Vec<(String, String)>,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct SimTransfer {
     pub ours: Databag,
@@ -107,6 +119,8 @@ pub struct Machine {
     pub served: Option<Users>,
     /// What its client door speaks and presents.
     pub door: Option<(Protocol, Option<Presented>)>,
+    /// What it does towards peers.
+    pub inside: Option<Inside>,
     pub ports: BTreeSet<String>,
     pub starts: u32,
     /// Every restart is only queued, as systemd may do.
@@ -385,12 +399,7 @@ impl World {
                 .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
                 .collect(),
         };
-        let wanted = connect_core::wire::labels::wanted(
-            leader,
-            &clients,
-            Some(&peers),
-            self.certificates.is_some(),
-        );
+        let wanted = labels::wanted(leader, &clients, Some(&peers), self.certificates.is_some());
         let secrets = wanted
             .into_iter()
             .map(|label| {
@@ -429,11 +438,19 @@ impl World {
                 (path.clone(), fact)
             })
             .collect();
+        host.peer_certificate = host
+            .files
+            .contains_key(&self.layout.peer_certificate())
+            .then(|| {
+                let file = &machine.files[&self.layout.peer_certificate()];
+                let text = String::from_utf8_lossy(&file.bytes).into_owned();
+                fingerprint::sha256(&pem::certificates(&text)[0])
+            });
         if !machine.worker_active() {
             host.started = None;
         }
         host.group = machine.worker_active().then(|| self.group.clone());
-        host.gateway = machine.gateway_state(&self.layout);
+        host.gateway = machine.gateway_state();
         let worker = if machine.worker_active() {
             Reading::Known(self.worker(machine))
         } else {
@@ -557,14 +574,23 @@ impl World {
             passing.round += 1;
             for mint in &plan.minted {
                 self.uris += 1;
-                let pair = pki::new_key();
+                let pair = if mint.label == labels::TLS_KEY {
+                    pki::new_key()
+                } else {
+                    (String::new(), String::new())
+                };
                 let content = mint
                     .content
                     .iter()
                     .map(|(key, value)| {
                         let text = match value {
                             MintedValue::Text(text) => text.expose().clone(),
-                            MintedValue::CaCertificate => CERTIFICATE.to_owned(),
+                            MintedValue::CaCertificate if mint.label == labels::INTERNAL => {
+                                CERTIFICATE.to_owned()
+                            }
+                            MintedValue::CaCertificate => {
+                                pem::block("CERTIFICATE", &self.uris.to_be_bytes())
+                            }
                             MintedValue::CaKey => "private-key-of-the-internal-ca".to_owned(),
                             MintedValue::TlsKey => pair.0.clone(),
                             MintedValue::TlsPublicKey => pair.1.clone(),
@@ -725,13 +751,17 @@ impl World {
                 certificate_path,
                 key_path,
                 owner,
+                ca_certificate,
+                name,
                 ..
             } => {
+                let of = fingerprint::sha256(format!("{name} {ca_certificate}").as_bytes());
+                let bytes = pem::block("CERTIFICATE", of.as_bytes()).into_bytes();
                 for path in [certificate_path, key_path] {
                     machine.files.insert(
                         path.clone(),
                         SimFile {
-                            bytes: b"pem".to_vec(),
+                            bytes: bytes.clone(),
                             mode: 0o640,
                             user: owner.user.clone(),
                             group: owner.group.clone(),
@@ -826,6 +856,7 @@ impl World {
                 };
                 machine.served = None;
                 machine.door = None;
+                machine.inside = None;
             }
         }
     }
@@ -833,7 +864,7 @@ impl World {
     fn commit(&mut self, number: u32, plan: &Plan, minted: BTreeMap<String, SimSecret>) {
         let leader = self.leader == number;
         for (label, secret) in minted {
-            if label == connect_core::wire::labels::TLS_KEY {
+            if label == labels::TLS_KEY {
                 let machine = self.units.get_mut(&number).unwrap();
                 machine.secrets.insert(label, secret);
             } else {
@@ -847,7 +878,7 @@ impl World {
                 | Promise::OpenPort { .. }
                 | Promise::ClosePort { .. }
                 | Promise::SetWorkloadVersion { .. } => false,
-                Promise::RemoveSecret { label } => label != connect_core::wire::labels::TLS_KEY,
+                Promise::RemoveSecret { label } => label != labels::TLS_KEY,
                 _ => true,
             };
             assert!(
@@ -1003,8 +1034,16 @@ impl World {
             .iter()
             .map(|(number, m)| {
                 format!(
-                    "{number} {:?} {:?} {:?} {:?} {} {} {:?} {:?}",
-                    m.bag, m.requests, m.files, m.host, m.healthy, m.starts, m.served, m.door
+                    "{number} {:?} {:?} {:?} {:?} {} {} {:?} {:?} {:?}",
+                    m.bag,
+                    m.requests,
+                    m.files,
+                    m.host,
+                    m.healthy,
+                    m.starts,
+                    m.served,
+                    m.door,
+                    m.inside
                 )
             })
             .collect();
@@ -1072,6 +1111,7 @@ impl Machine {
         let Some(settings) = self.files.get(&layout.gateway_settings()) else {
             return;
         };
+        let generation = fingerprint::sha256(&settings.bytes);
         let settings: Settings = serde_json::from_slice(&settings.bytes).unwrap();
         let presented = settings.client_door.tls.map(|tls| {
             assert_eq!(tls.certificate_file, layout.client_pem());
@@ -1094,9 +1134,25 @@ impl Machine {
             presented.is_none()
         );
         self.door = Some((settings.client_door.protocol, presented));
+        let identities = |path: &str| -> Vec<String> {
+            let text = String::from_utf8_lossy(&self.files[path].bytes).into_owned();
+            let ders = pem::certificates(&text);
+            ders.iter().map(|der| fingerprint::sha256(der)).collect()
+        };
+        let peer_door = settings.peer_door.unwrap();
+        let worker = settings.worker;
+        self.inside = Some(Inside {
+            settings: generation,
+            presented: identities(&peer_door.certificate_file).remove(0),
+            trusted: identities(&peer_door.ca_file),
+            users: std::iter::once(worker.internal)
+                .chain(worker.internal_other)
+                .map(|user| (user.username, user.password))
+                .collect(),
+        });
     }
 
-    fn gateway_state(&self, layout: &Layout) -> Option<GatewayState> {
+    fn gateway_state(&self) -> Option<GatewayState> {
         self.gateway_runs().then(|| GatewayState {
             users_generation: self
                 .served
@@ -1104,9 +1160,19 @@ impl Machine {
                 .map(|users| users.generation.clone())
                 .unwrap_or_default(),
             settings_generation: self
-                .files
-                .get(&layout.gateway_settings())
-                .map(|file| fingerprint::sha256(&file.bytes))
+                .inside
+                .as_ref()
+                .map(|inside| inside.settings.clone())
+                .unwrap_or_default(),
+            peer_certificate: self.inside.as_ref().map(|inside| Presented {
+                sha256: inside.presented.clone(),
+                serial: String::new(),
+                not_after: 0,
+            }),
+            trusted_cas: self
+                .inside
+                .as_ref()
+                .map(|inside| inside.trusted.clone())
                 .unwrap_or_default(),
             client_door: true,
             peer_door: true,

@@ -13,6 +13,7 @@
 //! loses its connectors; until they are gone it is a tombstone, which any leader works off.
 
 mod answer;
+mod internal;
 mod removal;
 mod rotation;
 mod tls;
@@ -24,7 +25,6 @@ use super::users::credential;
 use super::watch::{self, Watch};
 use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, turns};
 use crate::fingerprint;
-use crate::limits;
 use crate::model::client::{Client, Request, username};
 use crate::model::password::generate;
 use crate::model::peer::{ApplicationData, KnownClient, NO_BUNDLE, Peers, UnitData};
@@ -89,6 +89,7 @@ pub fn lead(
         | Hook::RelationBroken { .. }
         | Hook::RelationDeparted { .. }
         | Hook::Leave
+        | Hook::RotateInternalRequested
         | Hook::RotateRequested { .. } => (None, false),
     };
     let mut leader = Leader {
@@ -152,31 +153,6 @@ impl Leader<'_> {
             description,
             content,
         });
-    }
-
-    fn internal(&mut self) {
-        if matches!(self.reading(labels::INTERNAL), Some(Reading::Absent)) {
-            let content = BTreeMap::from([
-                (
-                    wire::USERNAME.to_owned(),
-                    MintedValue::Text(Secret::new("internal".to_owned())),
-                ),
-                (
-                    wire::PASSWORD.to_owned(),
-                    MintedValue::Text(generate(self.entropy)),
-                ),
-                (wire::CA_CERTIFICATE.to_owned(), MintedValue::CaCertificate),
-                (wire::CA_KEY.to_owned(), MintedValue::CaKey),
-            ]);
-            self.mint(
-                labels::INTERNAL.to_owned(),
-                "Internal REST user and CA of the Kafka Connect workers".to_owned(),
-                content,
-            );
-        }
-        if self.model.seen.minted.contains(labels::INTERNAL) {
-            self.lead.wake_after_s.push(limits::NEXT_HOOK_S);
-        }
     }
 
     fn client(&mut self, id: RelationId, client: &Client) {

@@ -7,6 +7,7 @@ use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, GATEWAY_USER, Layout};
 use crate::model::Model;
 use crate::plan::Step;
+use crate::plan::internal::authorities;
 use crate::plan::tls::Door;
 use crate::render::gateway::{self, GatewayInput};
 use crate::render::units;
@@ -40,12 +41,13 @@ pub(super) fn goal(
         layout.internal_ca(),
         0o640,
         GATEWAY_USER,
-        internal.ca_certificate.clone(),
+        authorities(model),
     );
     let input = GatewayInput {
         config: &model.config,
         protocol: door.protocol,
         internal,
+        internal_other: model.internal_other.as_ref(),
         client_bind: &network.client_bind,
         peer_bind: &network.peer_bind,
         peers: peers

@@ -11,6 +11,7 @@ use crate::model::kafka::{Kafka, KafkaAccess};
 use crate::model::{Internal, Model};
 use crate::observation::StartFacts;
 use crate::plan::bundles::Bundles;
+use crate::plan::internal;
 use crate::render::units::WorkerUnit;
 use crate::render::worker::WorkerInput;
 use crate::render::{jks, logging, units, worker};
@@ -118,7 +119,7 @@ fn run(
         request,
     };
     // Read afresh for each forwarded request, so no reason to restart.
-    let authorities = pem::certificates(&ready.internal.ca_certificate);
+    let authorities = pem::certificates(&internal::authorities(model));
     let live = vec![own(
         layout.peer_trust_store(),
         jks::trust_store(&authorities),
