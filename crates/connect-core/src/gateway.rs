@@ -198,9 +198,28 @@ pub struct User {
     /// Lower-case hex SHA-256 of each password accepted now: one, or the new and the old one while
     /// a rotation has its grace time. Client passwords are random (more than 128 bits), so a fast
     /// hash is enough; comparison is in constant time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passwords_sha256: Vec<String>,
+    /// Argon2id hash, as a PHC string, of each password that a person chose: a fast hash of such a
+    /// one could be guessed from a stolen file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passwords_argon2id: Vec<String>,
     /// The owner tag of connectors this user creates ([`OWNER_KEY`]); absent for an operator.
     pub owner: Option<String>,
+    /// Which connectors the user may see and change.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// Which connectors a user may see and change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// Every connector, and the workers' loggers.
+    #[default]
+    All,
+    /// Those that carry the user's own [`User::owner`], which must be there.
+    Own,
 }
 
 /// What the gateway says of itself and of the worker: `state.json`.

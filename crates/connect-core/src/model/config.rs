@@ -1,6 +1,6 @@
 //! Options, each parsed by itself: one bad option names itself and spoils no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gateway::TlsVersion;
 use crate::limits;
@@ -48,6 +48,20 @@ pub struct Config {
     pub retry_limit_s: u64,
     /// `unit-timeout`: how long a unit that is not well holds anybody back.
     pub unit_timeout_s: u64,
+    /// `client-access`: which connectors a client may see and change.
+    pub client_access: ClientAccess,
+    /// `admin-clients`: applications whose clients see all connectors whatever `client-access`
+    /// says; sorted.
+    pub admin_clients: BTreeSet<String>,
+}
+
+/// Which connectors a client may see and change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAccess {
+    /// All of them.
+    Shared,
+    /// Those it created.
+    Own,
 }
 
 /// What the deployment is for.
@@ -185,6 +199,8 @@ impl Config {
             },
             retry_limit_s: reader.number("retry-limit-s", 25, 0, 300),
             unit_timeout_s: reader.number("unit-timeout", 600, 30, 86_400),
+            client_access: reader.client_access(),
+            admin_clients: reader.admin_clients(),
         };
         for (option, port) in [
             ("rest-port", config.rest_port),
@@ -269,6 +285,41 @@ impl Reader<'_> {
         }
         self.problem(option, &format!("must be one of {}", choices.join(", ")));
         default.to_owned()
+    }
+
+    /// A value that cannot be read closes rather than opens, should anybody act on it.
+    fn client_access(&mut self) -> ClientAccess {
+        match self
+            .choice("client-access", "shared", &["shared", "own"])
+            .as_str()
+        {
+            "shared" if !self.has_problem("client-access") => ClientAccess::Shared,
+            _ => ClientAccess::Own,
+        }
+    }
+
+    fn admin_clients(&mut self) -> BTreeSet<String> {
+        let text = self.text("admin-clients", "");
+        let names = text
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|name| !name.is_empty());
+        let mut applications = BTreeSet::new();
+        for name in names {
+            if is_application(name) {
+                applications.insert(name.to_owned());
+            } else {
+                let fault = format!(
+                    "`{}` is not the name of an application",
+                    name.escape_debug()
+                );
+                self.problem("admin-clients", &fault);
+            }
+        }
+        applications
+    }
+
+    fn has_problem(&self, option: &str) -> bool {
+        self.problems.iter().any(|problem| problem.option == option)
     }
 
     fn group_id(&mut self, identity: &Identity) -> String {
@@ -358,6 +409,12 @@ impl Reader<'_> {
     }
 }
 
+/// Juju's rule, loosely: what it also forbids just never matches.
+fn is_application(name: &str) -> bool {
+    name.bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 fn is_property_name(key: &str) -> bool {
     !key.is_empty()
         && key.len() <= 200
@@ -420,6 +477,9 @@ mod tests {
                 text("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----"),
             ),
             ("tls-minimum-version", text("1.1")),
+            ("client-access", text("mine")),
+            ("client-access", text("")),
+            ("admin-clients", text("ui, A/0")),
             ("worker-config", text("nonsense")),
             ("worker-config", text("group.id=x")),
             ("worker-config", text("a.b=c\nrest.advertised.port=1")),
@@ -441,6 +501,14 @@ mod tests {
         assert_eq!(config.worker_config["offset.flush.interval.ms"], "1=2");
         assert_eq!(config.group_id, "kc-11111111-2222-3333-4444-555555555555");
         assert_eq!(read("log-level", text("debug")).0.log_level, "DEBUG");
+        let access = |value| read("client-access", text(value)).0.client_access;
+        assert_eq!(access("shared"), ClientAccess::Shared);
+        assert_eq!(access("OWN"), ClientAccess::Own);
+        assert_eq!(access("unreadable"), ClientAccess::Own);
+        let (config, problems) = read("admin-clients", text(" ui,\n kafka-ui2 , ui "));
+        assert!(problems.is_empty());
+        assert_eq!(config.client_access, ClientAccess::Shared);
+        assert!(config.admin_clients.iter().eq(["kafka-ui2", "ui"]));
         assert_eq!(read("profile", text("testing")).0.profile, Profile::Testing);
         assert_eq!(
             read("kafka-mirror", text("http://m/x/")).0.kafka_mirror,

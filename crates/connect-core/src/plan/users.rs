@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::fingerprint;
-use crate::gateway::User;
+use crate::gateway::{Access, User};
 use crate::model::client::username;
+use crate::model::config::{ClientAccess, Config};
 use crate::model::password::is_plain;
 use crate::model::{Model, peer::Peers};
 use crate::observation::{Hook, OwnSecret, Reading, RelationId};
@@ -33,15 +34,19 @@ pub fn credential(id: RelationId, secret: &OwnSecret) -> Option<&Secret<String>>
 
 /// The users of all clients whose relation stays and whose credentials exist.
 ///
-/// Absent when a secret cannot be read now: the gateway then goes on with what it has, except while
-/// a client is being removed, when keeping it out comes first.
+/// Absent when a secret, or an option about access, cannot be read now: the gateway then goes on with
+/// what it has, except while a client is being removed, when keeping it out comes first.
 #[must_use]
 pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
     let peers = model.peers.as_ref()?;
     let seen = model.seen;
     let mut users = BTreeMap::new();
     let mut fingerprints = BTreeMap::new();
-    let mut complete = true;
+    let unclear = ["client-access", "admin-clients"];
+    let problems = &model.config_problems;
+    let mut complete = !problems
+        .iter()
+        .any(|problem| unclear.contains(&problem.option.as_str()));
     for (id, client) in &model.clients {
         let secret = match seen.secrets.get(&labels::user(*id)) {
             Some(Reading::Known(secret)) => secret,
@@ -82,7 +87,9 @@ pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
             User {
                 name,
                 passwords_sha256,
+                passwords_argon2id: Vec::new(),
                 owner: Some(owner),
+                access: access(&model.config, &client.application),
             },
         );
     }
@@ -113,6 +120,15 @@ pub fn next_password<'a>(model: &'a Model<'_>, id: RelationId) -> Option<&'a Sec
 fn old_hash(peers: &Peers, id: RelationId, now: u64) -> Option<String> {
     let old = peers.application.clients.get(&id)?.old.as_ref()?;
     (old.until > now).then(|| old.sha256.clone())
+}
+
+/// What the options let a client of this application see.
+fn access(config: &Config, application: &str) -> Access {
+    match config.client_access {
+        ClientAccess::Shared => Access::All,
+        ClientAccess::Own if config.admin_clients.contains(application) => Access::All,
+        ClientAccess::Own => Access::Own,
+    }
 }
 
 /// What the gateway writes into the configuration of a client's connectors.

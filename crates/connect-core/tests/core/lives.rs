@@ -422,6 +422,52 @@ fn a_rotation_keeps_the_uri_and_both_passwords_for_a_while() {
 }
 
 #[test]
+fn options_say_who_sees_which_connectors() {
+    use connect_core::gateway::Access;
+    let mut world = World::new(2);
+    world.add_client(7, "app", "NOT-REQUIRED");
+    world.add_client(8, "ui", "NOT-REQUIRED");
+    world.settle();
+    let rows = [
+        ("shared", "", [Access::All, Access::All]),
+        ("own", "", [Access::Own, Access::Own]),
+        // An option that cannot be read changes nothing, and opens nothing.
+        ("shred", "", [Access::Own, Access::Own]),
+        ("own", "ui, absent", [Access::Own, Access::All]),
+        ("own", "UI", [Access::Own, Access::All]),
+        ("shared", "ui", [Access::All, Access::All]),
+    ];
+    for (access, admins, expected) in rows {
+        for (option, value) in [("client-access", access), ("admin-clients", admins)] {
+            let value = ConfigValue::Text(value.to_owned());
+            world.config.insert(option.to_owned(), value);
+        }
+        world.settle();
+        for machine in world.units.values() {
+            let users = &machine.served.as_ref().unwrap().users;
+            let found: Vec<Access> = users.iter().map(|user| user.access).collect();
+            assert_eq!(found, expected, "{access} {admins}");
+            assert!(users.iter().all(|user| user.owner.is_some()));
+        }
+    }
+    world.assert_sound();
+    // Nothing of it restarts a worker; a client that leaves is out even while the option is bad.
+    let before = starts(&world);
+    let bad = ConfigValue::Text("x".to_owned());
+    world.config.insert("client-access".to_owned(), bad);
+    world.remove_client(8);
+    world.settle();
+    assert_eq!(starts(&world), before);
+    for machine in world.units.values() {
+        let users = &machine.served.as_ref().unwrap().users;
+        assert!(
+            users.iter().all(|user| user.name == "relation-7"),
+            "{users:?}"
+        );
+    }
+}
+
+#[test]
 fn a_client_at_fault_is_named_and_alone() {
     for (fault, expected) in [
         (
