@@ -2,19 +2,20 @@
 
 use std::net::IpAddr;
 
+use connect_core::gateway::Access;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 
 use crate::access::{Entry, Refusal, authenticate, config_body, examine, payload};
-use crate::body::Body;
+use crate::body::{Body, discard};
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound, Payload};
 use crate::reply::{HOP, SIGNATURE, strip_request};
-use crate::tag;
+use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
 use crate::users::Caller;
+use crate::{limits, own, tag};
 
 /// How often an update starts over because the connector appeared in between.
 const RACES: u32 = 3;
@@ -39,21 +40,42 @@ pub async fn answer(
     };
     drop((users, backend));
     entry.user.clone_from(&caller.name);
-    let answer = match admit(&request, entry) {
+    let mut answer = match admit(&request, &caller, entry) {
         Err(refusal) => refusal.into(),
-        Ok(target) => {
+        Ok((target, rule)) => {
             let mut delivery = Delivery::new(core);
             let (parts, body) = request.into_parts();
-            let handled = handle(&mut delivery, core, &caller, target, parts, body, entry).await;
+            let asked = Asked {
+                core,
+                caller: &caller,
+                target,
+                rule,
+            };
+            let handled = handle(&mut delivery, asked, parts, body, entry).await;
             entry.delivered(&delivery);
             handled.unwrap_or_else(Answer::from)
         }
     };
+    if caller.access == Access::Own {
+        answer = own::tell_less(answer);
+    }
     answer.into_response()
 }
 
-/// Refuses what never comes from a client.
-fn admit(request: &Request<Incoming>, entry: &mut Entry) -> Result<Target, Refusal> {
+/// A request of somebody who was let in, as far as its head goes.
+struct Asked<'a> {
+    core: &'a Core,
+    caller: &'a Caller,
+    target: Target,
+    rule: Rule,
+}
+
+/// Refuses what never comes from a client, and what is not for this one.
+fn admit(
+    request: &Request<Incoming>,
+    caller: &Caller,
+    entry: &mut Entry,
+) -> Result<(Target, Rule), Refusal> {
     let target = examine(request)?;
     entry.target = Some(target.clone());
     let forbidden = |text| Err(Refusal::new(StatusCode::FORBIDDEN, text));
@@ -64,28 +86,22 @@ fn admit(request: &Request<Incoming>, entry: &mut Entry) -> Result<Target, Refus
     if request.headers().contains_key(HOP) {
         return forbidden("cannot accept a request between gateways from a client");
     }
-    if request.headers().contains_key(SIGNATURE)
-        || is_between_workers(request.method(), target.route)
-    {
+    let rule = rule(request.method(), target.route);
+    if request.headers().contains_key(SIGNATURE) || rule == Rule::Worker {
         return forbidden("cannot accept a request between workers from a client");
     }
-    if target.route == Route::Unknown {
+    if rule == Rule::Nobody {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "HTTP 404 Not Found"));
     }
-    Ok(target)
-}
-
-/// Whether workers sign this request and nobody else may send it.
-#[must_use]
-pub fn is_between_workers(method: &Method, route: Route) -> bool {
-    (*method == Method::POST && route == Route::Tasks) || route == Route::Fence
+    if rule == Rule::All && caller.access != Access::All {
+        return forbidden("cannot let this client use the route: it is for operators");
+    }
+    Ok((target, rule))
 }
 
 async fn handle(
     delivery: &mut Delivery<'_>,
-    core: &Core,
-    caller: &Caller,
-    target: Target,
+    asked: Asked<'_>,
     parts: Parts,
     body: Incoming,
     entry: &mut Entry,
@@ -95,39 +111,68 @@ async fn handle(
         mut headers,
         ..
     } = parts;
-    let config = match (method.as_str(), target.route) {
-        ("POST", Route::Connectors)
-        | ("PUT" | "PATCH", Route::Config)
-        | ("PUT", Route::Validate) => Some(config_body(core, &headers, body).await?),
-        _ => {
-            let payload = payload(body).await?;
-            strip_request(&mut headers);
-            let outbound = Outbound {
-                method,
-                target,
-                headers,
-                payload,
-            };
-            return Ok(delivery.patiently(outbound).await);
-        }
+    let carries_config = matches!(asked.rule, Rule::Creation | Rule::Replacement)
+        || matches!(
+            (method.as_str(), asked.target.route),
+            ("PATCH", Route::Config) | ("PUT", Route::Validate)
+        );
+    let payload = if carries_config {
+        Payload::Held(config_body(asked.core, &headers, body).await?)
+    } else {
+        payload(body).await?
     };
-    let config = config.unwrap_or_default();
     strip_request(&mut headers);
-    let sent = match (method.as_str(), target.route) {
-        ("POST", _) => {
-            let (tagged, name) = tag::tag_creation(&config, caller.owner.as_deref())?;
-            entry.connector = name;
-            tagged.into()
+    let Asked {
+        core,
+        caller,
+        target,
+        rule,
+    } = asked;
+    let owner = caller.owner.as_deref();
+    if caller.access == Access::Own {
+        let instead = match rule {
+            Rule::Listing => own::list(delivery, core, &target, owner).await.map(Some),
+            Rule::Owner => {
+                let name = target.connector().unwrap_or_default();
+                own::check_owner(delivery, name, owner).await
+            }
+            Rule::Anybody
+            | Rule::Creation
+            | Rule::Replacement
+            | Rule::All
+            | Rule::Worker
+            | Rule::Nobody => Ok(None),
+        };
+        if !matches!(instead, Ok(None)) {
+            // Most clients read an answer only after they have sent everything.
+            if let Payload::Passing(body) = payload {
+                discard(body).await;
+            }
+            return instead.map(|answer| answer.unwrap_or_else(|| own::foreign().into()));
         }
-        ("PUT", Route::Config) => return replace(delivery, caller, target, headers, &config).await,
-        ("PATCH", _) => tag::check_patch(&config)?.into(),
-        _ => config,
+    }
+    let payload = match (payload, rule) {
+        (Payload::Held(config), Rule::Creation) => {
+            let (tagged, name) = tag::tag_creation(&config, owner)?;
+            if caller.access == Access::Own {
+                own::check_name(name.as_deref().unwrap_or_default())?;
+            }
+            entry.connector = name;
+            Payload::Held(tagged.into())
+        }
+        (Payload::Held(config), Rule::Replacement) => {
+            return replace(delivery, caller, target, headers, &config).await;
+        }
+        (Payload::Held(config), _) if method == Method::PATCH && target.route == Route::Config => {
+            Payload::Held(tag::check_patch(&config)?.into())
+        }
+        (payload, _) => payload,
     };
     let outbound = Outbound {
         method,
         target,
         headers,
-        payload: Payload::Held(sent),
+        payload,
     };
     Ok(delivery.patiently(outbound).await)
 }
@@ -143,13 +188,23 @@ async fn replace(
 ) -> Result<Answer, Refusal> {
     let config = tag::read_config(config)?;
     let name = target.connector().unwrap_or_default().to_owned();
+    let sees_all = caller.access == Access::All;
+    if !sees_all {
+        own::check_name(&name)?;
+    }
     let mut races = 0;
     loop {
-        let existing = delivery.patiently(read_request(&name, &headers)).await;
+        let existing = delivery
+            .patiently(own::read(Target::config_of(&name)))
+            .await;
         let (method, target, body, creates) = match existing.head.status {
             StatusCode::OK => {
-                let existing = tag::read_config(&whole(existing).await?);
+                let existing = own::whole(existing, limits::JUDGED_ANSWER_BYTES).await?;
+                let existing = tag::read_config(&existing);
                 let owner = existing.ok().as_ref().and_then(tag::owner_of);
+                if !sees_all && owner != caller.owner {
+                    return Err(own::foreign());
+                }
                 let body = tag::write_config(config.clone(), owner.as_deref())?;
                 (Method::PUT, target.clone(), body, false)
             }
@@ -172,30 +227,6 @@ async fn replace(
         races += 1;
         if !lost || races >= RACES {
             return Ok(answer);
-        }
-    }
-}
-
-fn read_request(name: &str, headers: &HeaderMap) -> Outbound {
-    let mut headers = headers.clone();
-    headers.remove(CONTENT_TYPE);
-    Outbound {
-        method: Method::GET,
-        target: Target::config_of(name),
-        headers,
-        payload: Payload::Held(Bytes::new()),
-    }
-}
-
-async fn whole(answer: Answer) -> Result<Bytes, Refusal> {
-    match answer.body {
-        AnswerBody::Whole(bytes) => Ok(bytes),
-        AnswerBody::Passing(incoming) => {
-            let bytes = crate::body::collect(incoming, crate::limits::JUDGED_ANSWER_BYTES).await;
-            bytes.map_err(|error| {
-                let text = format!("cannot read the connector's present configuration: {error}");
-                Refusal(StatusCode::BAD_GATEWAY, text)
-            })
         }
     }
 }

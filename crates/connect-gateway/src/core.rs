@@ -108,6 +108,8 @@ pub struct Core {
     pub backoff: Backoff,
     /// Places for large bodies held in memory.
     pub large_bodies: Semaphore,
+    /// Places for lists of connectors held in memory.
+    pub listings: Semaphore,
 }
 
 impl Core {
@@ -121,6 +123,7 @@ impl Core {
             check_health: Notify::new(),
             backoff: Backoff::default(),
             large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),
+            listings: Semaphore::new(limits::LISTINGS_AT_ONCE),
         }
     }
 

@@ -76,6 +76,13 @@ pub const LARGE_BODIES_AT_ONCE: usize = 32;
 /// Largest answer that is read whole to judge it, in bytes.
 pub const JUDGED_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
+/// Largest list of connectors that is read whole to cut it to its reader, in bytes: a thousand
+/// connectors with 16 KiB of configuration each.
+pub const LISTING_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most such lists held at once.
+pub const LISTINGS_AT_ONCE: usize = 2;
+
 /// Most connections of one door.
 pub const CONNECTIONS: usize = 1024;
 

@@ -9,16 +9,17 @@
 use std::net::IpAddr;
 
 use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 
 use crate::access::{Entry, Refusal, authenticate, examine, payload};
 use crate::body::{Body, whole};
-use crate::client::is_between_workers;
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
 use crate::limits;
 use crate::reply::{self, HOP, SIGNATURE, strip_request};
+use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
 use crate::verdict;
 
@@ -62,7 +63,7 @@ fn admit(
     request: &Request<Incoming>,
 ) -> Result<(Target, std::time::Duration), Refusal> {
     let forbidden = |text| Err(Refusal::new(StatusCode::FORBIDDEN, text));
-    if is_between_workers(request.method(), target.route) {
+    if rule(request.method(), target.route) == Rule::Worker {
         return forbidden("cannot accept a request between workers without its signature");
     }
     let mut hops = request.headers().get_all(HOP).iter();
@@ -92,31 +93,12 @@ async fn pass(
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Response<Body> {
-    let (
-        Parts {
-            method,
-            mut headers,
-            ..
-        },
-        body,
-    ) = request.into_parts();
-    let payload = match payload(body).await {
-        Ok(payload) => payload,
+    let (outbound, _) = match take_apart(target, request).await {
+        Ok(taken) => taken,
         Err(refusal) => return Answer::from(refusal).into_response(),
     };
-    strip_request(&mut headers);
     let mut delivery = Delivery::new(core);
-    let answer = delivery
-        .once(
-            Outbound {
-                method,
-                target,
-                headers,
-                payload,
-            },
-            hold,
-        )
-        .await;
+    let answer = delivery.once(outbound, hold).await;
     entry.delivered(&delivery);
     readable(answer)
 }
@@ -127,6 +109,22 @@ async fn signed_request(
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Response<Body> {
+    let (mut outbound, signature) = match take_apart(target, request).await {
+        Ok(taken) => taken,
+        Err(refusal) => return Answer::from(refusal).into_response(),
+    };
+    outbound.headers.extend(signature);
+    let mut delivery = Delivery::new(core);
+    let answer = delivery.signed(outbound).await;
+    entry.delivered(&delivery);
+    readable(answer)
+}
+
+/// The request as it is sent on, and the signature it came with, which is not part of it yet.
+async fn take_apart(
+    target: Target,
+    request: Request<Incoming>,
+) -> Result<(Outbound, Vec<(HeaderName, HeaderValue)>), Refusal> {
     let (
         Parts {
             method,
@@ -135,24 +133,16 @@ async fn signed_request(
         },
         body,
     ) = request.into_parts();
-    let payload = match payload(body).await {
-        Ok(payload) => payload,
-        Err(refusal) => return Answer::from(refusal).into_response(),
-    };
+    let payload = payload(body).await?;
     let signature = reply::signature_of(&headers);
     strip_request(&mut headers);
-    headers.extend(signature);
-    let mut delivery = Delivery::new(core);
-    let answer = delivery
-        .signed(Outbound {
-            method,
-            target,
-            headers,
-            payload,
-        })
-        .await;
-    entry.delivered(&delivery);
-    readable(answer)
+    let outbound = Outbound {
+        method,
+        target,
+        headers,
+        payload,
+    };
+    Ok((outbound, signature))
 }
 
 /// Turns errors that a forwarding worker could not read into ones it passes on with their status.

@@ -87,6 +87,33 @@ pub enum Route {
 }
 
 impl Route {
+    /// Every route but [`Route::Unknown`].
+    pub const ALL: [Self; 23] = [
+        Self::Root,
+        Self::Health,
+        Self::Connectors,
+        Self::Connector,
+        Self::Config,
+        Self::Status,
+        Self::Restart,
+        Self::Pause,
+        Self::Resume,
+        Self::Stop,
+        Self::Tasks,
+        Self::TasksConfig,
+        Self::TaskStatus,
+        Self::TaskRestart,
+        Self::Topics,
+        Self::TopicsReset,
+        Self::Offsets,
+        Self::Fence,
+        Self::Plugins,
+        Self::PluginConfig,
+        Self::Validate,
+        Self::Loggers,
+        Self::Logger,
+    ];
+
     /// The route as the documentation writes it; for logs and metrics.
     #[must_use]
     pub fn template(self) -> &'static str {
@@ -146,6 +173,15 @@ impl Route {
             _ => Self::Unknown,
         }
     }
+}
+
+/// What a list of connectors says of each, besides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expand {
+    /// Its configuration and tasks.
+    pub info: bool,
+    /// Its state and its tasks'.
+    pub status: bool,
 }
 
 /// A parsed request target.
@@ -212,6 +248,47 @@ impl Target {
             query: None,
             forward: false,
         }
+    }
+
+    /// The list of connectors with what is wanted of each, for requests of the gateway's own.
+    #[must_use]
+    pub fn listing(expand: Expand) -> Self {
+        let wanted = [
+            (expand.info, "expand=info"),
+            (expand.status, "expand=status"),
+        ];
+        let wanted: Vec<&str> = wanted
+            .iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, of)| *of)
+            .collect();
+        Self {
+            query: Some(wanted.join("&")).filter(|query| !query.is_empty()),
+            ..Self::connectors()
+        }
+    }
+
+    /// What the query wants of each connector in a list: none without the parameter `expand`,
+    /// neither for values that mean nothing.
+    #[must_use]
+    pub fn expand(&self) -> Option<Expand> {
+        let text = |raw: &str| decode(&raw.replace('+', " ")).unwrap_or_default();
+        let pairs = self.query.as_deref().unwrap_or_default().split('&');
+        let mut found = None;
+        for pair in pairs {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if text(key) == "expand" {
+                let value = text(value);
+                let none = Expand {
+                    info: false,
+                    status: false,
+                };
+                let expand = found.get_or_insert(none);
+                expand.info |= value == "info";
+                expand.status |= value == "status";
+            }
+        }
+        found
     }
 
     /// The connector that the path names.
@@ -390,6 +467,32 @@ mod tests {
             Target::parse("/connectors", Some("%zz=1")),
             Err(TargetError::Encoding)
         );
+    }
+
+    #[test]
+    fn a_list_is_expanded_as_asked() {
+        let rows = [
+            ("", None),
+            ("expanded=info", None),
+            ("Expand=info", None),
+            ("expand", Some((false, false))),
+            ("expand=Info", Some((false, false))),
+            ("expand=info", Some((true, false))),
+            ("a=b&%65xpand=%69nfo", Some((true, false))),
+            ("expand=status&expand=info&expand=x", Some((true, true))),
+            ("expand=status;expand=info", Some((false, false))),
+            ("expand=%zz&expand=status", Some((false, true))),
+        ];
+        for (query, expect) in rows {
+            let target = Target::parse("/connectors", Some(query)).unwrap();
+            let expect = expect.map(|(info, status)| Expand { info, status });
+            assert_eq!(target.expand(), expect, "{query}");
+            if let Some(expand) = expect {
+                let target = Target::listing(expand);
+                let none = !(expand.info || expand.status);
+                assert_eq!(target.expand(), expect.filter(|_| !none), "{query}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use connect_core::gateway::{Credential, Users};
+use connect_core::gateway::{Access, Credential, Users};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -44,6 +44,7 @@ type Hashes = [[u8; 32]; limits::PASSWORDS_PER_USER];
 struct Entry {
     hashes: Hashes,
     owner: Option<String>,
+    access: Access,
 }
 
 /// The users served now.
@@ -61,6 +62,8 @@ pub struct Caller {
     pub name: String,
     /// The owner tag of what the user creates; none for an operator.
     pub owner: Option<String>,
+    /// Which connectors the user may see and change.
+    pub access: Access,
 }
 
 impl UserTable {
@@ -86,14 +89,17 @@ impl UserTable {
                     .filter(|hash| *hash != EMPTY)
                     .ok_or_else(|| UsersError::Hash(name.clone()))?;
             }
-            if user.owner.as_ref().is_some_and(String::is_empty) {
+            // Without an owner, everything that has none would be the user's.
+            let unowned = user.access == Access::Own && user.owner.is_none();
+            if unowned || user.owner.as_ref().is_some_and(String::is_empty) {
                 return Err(UsersError::Owner(name.clone()));
             }
-            let owner = user.owner.clone();
-            if entries
-                .insert(name.clone(), Entry { hashes, owner })
-                .is_some()
-            {
+            let entry = Entry {
+                hashes,
+                owner: user.owner.clone(),
+                access: user.access,
+            };
+            if entries.insert(name.clone(), entry).is_some() {
                 return Err(UsersError::Twice(name.clone()));
             }
         }
@@ -133,6 +139,7 @@ impl UserTable {
         entry.map(|entry| Caller {
             name: login.username.clone(),
             owner: entry.owner.clone(),
+            access: entry.access,
         })
     }
 }
@@ -241,7 +248,9 @@ mod tests {
         User {
             name: name.into(),
             passwords_sha256: passwords.iter().map(|password| hash(password)).collect(),
+            passwords_argon2id: Vec::new(),
             owner: Some("m:a:1".into()),
+            access: Access::All,
         }
     }
 
@@ -315,6 +324,8 @@ mod tests {
         upper.passwords_sha256[0].make_ascii_uppercase();
         let mut unowned = user("a", &["x"]);
         unowned.owner = Some(String::new());
+        let mut of_nobody = user("a", &["x"]);
+        (of_nobody.owner, of_nobody.access) = (None, Access::Own);
         let rows = [
             (vec![user("", &["x"])], UsersError::Name(String::new())),
             (vec![user("a:b", &["x"])], UsersError::Name("a:b".into())),
@@ -330,6 +341,7 @@ mod tests {
                 UsersError::Passwords("a".into()),
             ),
             (vec![unowned], UsersError::Owner("a".into())),
+            (vec![of_nobody], UsersError::Owner("a".into())),
         ];
         for (users, expect) in rows {
             assert_eq!(table(users).unwrap_err(), expect);

@@ -5,6 +5,7 @@
     reason = "a test fails by panicking, helpers included"
 )]
 
+mod access;
 mod client_door;
 mod lifecycle;
 mod patience;

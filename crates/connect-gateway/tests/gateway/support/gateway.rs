@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use connect_core::gateway::{
-    ClientDoor, ClientTls, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, State,
+    Access, ClientDoor, ClientTls, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, State,
     TlsVersion, User, Users, Worker,
 };
 use connect_gateway::door::Inherited;
@@ -31,7 +31,17 @@ pub(crate) fn user(login: &str, owner: Option<&str>) -> User {
     User {
         name: name.into(),
         passwords_sha256: vec![fingerprint(password.as_bytes())],
+        passwords_argon2id: Vec::new(),
         owner: owner.map(str::to_owned),
+        access: Access::All,
+    }
+}
+
+/// The same for a client that sees its own connectors only.
+pub(crate) fn own(login: &str, owner: &str) -> User {
+    User {
+        access: Access::Own,
+        ..user(login, Some(owner))
     }
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-pub(crate) use self::gateway::{CLIENT, Gateway, INTERNAL, OPERATOR, listener, user};
+pub(crate) use self::gateway::{CLIENT, Gateway, INTERNAL, OPERATOR, listener, own, user};
 pub(crate) use self::pki::Authority;
 pub(crate) use self::worker::{Script, Seen, Worker, error};
 

@@ -130,6 +130,10 @@ impl Worker {
             .insert(connector.into(), config);
     }
 
+    pub(crate) fn remove(&self, connector: &str) {
+        self.inner.lock().unwrap().connectors.remove(connector);
+    }
+
     /// Closes the port and every connection.
     pub(crate) async fn stop(&mut self) {
         if let Some(running) = self.running.take() {
