@@ -12,6 +12,10 @@ use kafka_connect_charm::{dispatch, report};
 const ROOT: &str = "KAFKA_CONNECT_CHARM_ROOT";
 
 fn main() -> ExitCode {
+    // This program again, for one job: unpacking a plugin without any privilege.
+    if let Some(code) = connect_plugins::unpack_if_asked() {
+        return code;
+    }
     let context = match Context::from_env() {
         Ok(context) => context,
         Err(error) => return fail(&error),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use connect_core::layout::Layout;
+use connect_core::layout::{Layout, WORKER_USER};
 use connect_core::observation::{Fetched, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
 use connect_plugins::{Admitted, Digest, FetchOptions, Limits, SafeUrl};
 
 use super::StepError;
+use crate::host::accounts::Accounts;
 use crate::host::{fs, http};
 use crate::report;
 use crate::world::World;
@@ -96,9 +97,18 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
 
 async fn one(options: FetchOptions) -> Fetched {
     match connect_plugins::fetch(options).await {
-        Ok(Admitted::Stored(stored)) => Fetched::Stored {
-            digest: stored.digest.as_str().to_owned(),
-        },
+        Ok(Admitted::Stored(stored)) => {
+            if !stored.confinement.is_complete() {
+                // Juju logs it as a warning.
+                eprintln!(
+                    "plugin {} was unpacked {}: an older kernel",
+                    stored.digest, stored.confinement
+                );
+            }
+            Fetched::Stored {
+                digest: stored.digest.as_str().to_owned(),
+            }
+        }
         Ok(Admitted::Empty) => Fetched::Empty,
         // The first line says it all; the causes behind it are words of the HTTP library.
         Err(error) => Fetched::Failed {
@@ -120,12 +130,22 @@ fn options(fetch: &Fetch<'_>, world: &World) -> Result<FetchOptions, String> {
         ..Limits::default()
     };
     options.proxies = Some(world.proxies());
+    options.unpacker.user = Some(unprivileged(&world.root)?);
     options.extra_ca_pem = fetch
         .authorities
         .iter()
         .map(|pem| pem.clone().into_bytes())
         .collect();
     Ok(options)
+}
+
+/// Who unpacks: the worker's user, which will read the plugin anyway, or nobody while there is none.
+fn unprivileged(root: &Path) -> Result<(u32, u32), String> {
+    const NOBODY: u32 = 65534;
+    let accounts = Accounts::read(root).map_err(|error| report::chain(&error))?;
+    let user = accounts.user(WORKER_USER).unwrap_or(NOBODY);
+    let group = accounts.group(WORKER_USER).unwrap_or(NOBODY);
+    Ok((user, group))
 }
 
 pub(super) fn retire(digest: &str, layout: &Layout) -> Result<(), StepError> {

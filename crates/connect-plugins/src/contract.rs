@@ -15,6 +15,7 @@ use crate::classfile::{self, Class};
 use crate::entry::printable;
 use crate::error::BundleError;
 use crate::limits::{Limit, Limits};
+use crate::staged::Staged;
 use crate::unpack::{is_class, is_jar, open_zip};
 
 /// What a plugin class is for.
@@ -124,6 +125,36 @@ pub struct Contract {
 }
 
 impl Contract {
+    /// This, as far as it can be believed of a process that read what nobody trusts.
+    pub(crate) fn checked(self, staged: &Staged) -> Result<Self, BundleError> {
+        let Self {
+            mut classes,
+            has_manifests,
+            mut jars,
+            mut warnings,
+            files: _,
+            bytes: _,
+        } = self;
+        classes.retain(|it| is_class_name(&it.class));
+        jars.retain(|jar| staged.files.binary_search(jar).is_ok());
+        if jars.is_empty() && !staged.files.iter().any(|path| is_class(path)) {
+            return Err(BundleError::NoCode);
+        }
+        for warning in &mut warnings {
+            let clean = |c: char| if c.is_control() { '?' } else { c };
+            *warning = warning.chars().take(200).map(clean).collect();
+        }
+        warnings.truncate(Limits::CONTRACT_CLASSES);
+        Ok(Self {
+            classes,
+            has_manifests,
+            jars,
+            warnings,
+            files: staged.files.len() as u64,
+            bytes: staged.bytes,
+        })
+    }
+
     /// Full names of the connector classes: what `/connector-plugins` of a worker must list.
     pub fn connectors(&self) -> impl Iterator<Item = &str> {
         self.classes

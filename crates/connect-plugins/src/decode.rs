@@ -10,8 +10,8 @@ use ruzstd::decoding::BlockDecodingStrategy;
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
+use crate::gauge::Gauge;
 use crate::limits::{Limit, Limits};
-use crate::pipe::Gauge;
 use crate::sniff::{Format, PREFIX, sniff};
 
 /// Decompressors one inside the other. Two: a server may gzip a tar.gz once more as its transfer

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response};
@@ -14,12 +15,21 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::error::{BundleError, NetworkCause, Stage};
-use crate::fetch::FetchOptions;
 use crate::limits::Limit;
-use crate::pipe::Piece;
+use crate::options::FetchOptions;
 use crate::safe_url::SafeUrl;
 
 const REDIRECTS: usize = 5;
+
+/// Pieces in flight. hyper hands out at most about 400 KiB at once, so this bounds memory.
+pub(crate) const PIECES: usize = 8;
+
+/// What the download sends. A channel that closes without `End` means that it failed.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Bytes(Bytes),
+    End,
+}
 
 const NOT_HTTP: &str = "it redirects to something that is not an http URL";
 

@@ -6,8 +6,11 @@
 //! fifos, sparse and unknown kinds; files with setuid or setgid; a name that comes twice, is both
 //! file and directory, or differs from another by case alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::limits::{Limit, Limits};
 
@@ -47,12 +50,12 @@ pub(crate) enum Verdict {
 }
 
 /// Why an entry is refused. The name is shortened and has no control characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The entry's name, fit to print.
     pub name: String,
     /// What is wrong with it.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
 }
 
 impl fmt::Display for Refusal {
@@ -91,7 +94,7 @@ impl<'l> Ledger<'l> {
         let refuse = |reason| {
             Stop::Refused(Refusal {
                 name: printable(entry.name),
-                reason,
+                reason: Cow::Borrowed(reason),
             })
         };
         if entry.name.len() > self.limits.path {
@@ -266,7 +269,7 @@ mod tests {
             last = ledger.judge(entry);
         }
         last.map_err(|stop| match stop {
-            Stop::Refused(refusal) => refusal.reason.to_owned(),
+            Stop::Refused(refusal) => refusal.reason.into_owned(),
             Stop::Limit(limit) => limit.to_string(),
         })
     }

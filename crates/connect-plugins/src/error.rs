@@ -1,13 +1,14 @@
 //! Why a bundle is not in the store.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::entry::Refusal;
-use crate::fetch::Pace;
 use crate::limits::{Limit, Size};
+use crate::options::Pace;
 
 /// Whose move it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,11 +156,17 @@ pub enum BundleError {
     /// A valid archive with entries, but no code among them.
     #[error("cannot use the plugin: there is no jar or class in the archive")]
     NoCode,
+    /// The process that unpacks came to no answer. Its content may have brought it there.
+    #[error("cannot unpack the plugin: the unpacking process failed: {what}")]
+    Unpacker {
+        /// How it ended.
+        what: String,
+    },
     /// This machine could not write what it should.
     #[error("cannot {action} `{}`", path.display())]
     Write {
         /// What was tried, such as "create file".
-        action: &'static str,
+        action: Cow<'static, str>,
         /// On what.
         path: PathBuf,
         /// The kernel's answer.
@@ -199,7 +206,8 @@ impl BundleError {
             | Self::Damaged { .. }
             | Self::TooLarge(_)
             | Self::Refused(_)
-            | Self::NoCode => Fault::Content,
+            | Self::NoCode
+            | Self::Unpacker { .. } => Fault::Content,
             Self::Write { .. } | Self::Client { .. } | Self::Internal { .. } => Fault::Machine,
         }
     }
@@ -210,7 +218,7 @@ impl BundleError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Write {
-            action,
+            action: action.into(),
             path,
             source,
         }

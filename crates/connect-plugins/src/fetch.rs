@@ -1,127 +1,30 @@
 //! The pass from a URL to a directory in the store.
 
-use std::fmt;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::fs::{CWD, Gid, Mode, Uid};
+use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::contract::{self, Contract};
-use crate::decode::decode;
+use crate::child::{Leash, Process};
+use crate::confine::Confinement;
+use crate::contract::Contract;
 use crate::digest::Digest;
-use crate::download::download;
+use crate::download::{PIECES, Piece, download};
 use crate::error::{BundleError, Stage};
 use crate::limits::Limits;
-use crate::pipe::{Gauge, PIECES, Piece, Served};
-use crate::safe_url::SafeUrl;
-use crate::sniff::Format;
+use crate::options::FetchOptions;
+use crate::report::{Outcome, Report};
+use crate::staged;
 use crate::store::{self, BUNDLE, CONTRACT, PATH};
-use crate::tree::{self, FILE_MODE, Tree};
-use crate::unpack::{self, BARE_JAR, Content, Taken};
+use crate::tree::{self, FILE_MODE};
 
-/// How to reach servers that are not reached directly. Values are URLs as Juju gives them.
-#[derive(Clone, Default)]
-pub struct Proxies {
-    /// For http URLs.
-    pub http: Option<String>,
-    /// For https URLs.
-    pub https: Option<String>,
-    /// Comma-separated hosts, domain suffixes and CIDR ranges that are reached directly.
-    pub no_proxy: Option<String>,
-}
-
-impl fmt::Debug for Proxies {
-    /// Proxy URLs may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proxies")
-            .field("http", &self.http.is_some())
-            .field("https", &self.https.is_some())
-            .field("no_proxy", &self.no_proxy)
-            .finish()
-    }
-}
-
-/// A pace of a server. Only the time that is spent waiting for it counts, not our own unpacking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// So many bytes at least,
-    pub bytes: u64,
-    /// in each such stretch of time.
-    pub within: Duration,
-}
-
-/// How long each part of a download may take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// Making one connection.
-    pub connect: Duration,
-    /// From the start to the head of the response, redirects included.
-    pub first_byte: Duration,
-    /// Without a byte of the body.
-    pub stall: Duration,
-    /// The slowest body that is worth waiting for.
-    pub slowest: Pace,
-    /// The whole download, the waiting for our own unpacking included.
-    pub total: Duration,
-}
-
-impl Default for Timeouts {
-    /// The server is another charm's unit or a file server: it answers in a second or not at all.
-    /// While we wait a hook stands still, and with it every other client, so that no server that
-    /// gives next to nothing may keep us longer than about ten seconds. Total: 1 GiB at 2 MiB/s.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            first_byte: Duration::from_secs(10),
-            stall: Duration::from_secs(5),
-            slowest: Pace {
-                bytes: 128 << 10,
-                within: Duration::from_secs(8),
-            },
-            total: Duration::from_mins(10),
-        }
-    }
-}
-
-/// One bundle to fetch.
-#[derive(Clone, Debug)]
-pub struct FetchOptions {
-    /// Where it is.
-    pub url: SafeUrl,
-    /// The store.
-    pub store: PathBuf,
-    /// Where it is unpacked first; on the same file system as the store and not inside it.
-    pub staging: PathBuf,
-    /// What it may cost.
-    pub limits: Limits,
-    /// Proxies; without them the environment's are *not* used either.
-    pub proxies: Option<Proxies>,
-    /// PEM bundles to trust beside the machine's.
-    pub extra_ca_pem: Vec<Vec<u8>>,
-    /// Patience.
-    pub timeouts: Timeouts,
-}
-
-impl FetchOptions {
-    /// Options with every default.
-    #[must_use]
-    pub fn new(url: SafeUrl, store: impl Into<PathBuf>, staging: impl Into<PathBuf>) -> Self {
-        Self {
-            url,
-            store: store.into(),
-            staging: staging.into(),
-            limits: Limits::default(),
-            proxies: None,
-            extra_ca_pem: Vec::new(),
-            timeouts: Timeouts::default(),
-        }
-    }
-}
+/// How long the unpacking may go on after the last byte was downloaded.
+const REST: Duration = Duration::from_mins(2);
 
 /// A bundle that is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +37,8 @@ pub struct Stored {
     pub etag: Option<String>,
     /// `Last-Modified` of the response, likewise.
     pub last_modified: Option<String>,
+    /// What held the process that unpacked it.
+    pub confinement: Confinement,
 }
 
 /// What came of a URL that serves something acceptable.
@@ -147,8 +52,9 @@ pub enum Admitted {
 
 /// Fetches, checks and unpacks one bundle into the store.
 ///
-/// Needs a tokio runtime with time and IO (a current-thread one will do; the decoding has a
-/// blocking thread of its own) and [`crate::install_tls_provider`]. Several may run at once.
+/// Needs a tokio runtime with time and IO (a current-thread one will do; hashing has a blocking
+/// thread and unpacking a process of its own) and [`crate::install_tls_provider`]. Several may run
+/// at once.
 ///
 /// # Guarantees
 ///
@@ -165,12 +71,9 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
         .check()
         .map_err(|reason| BundleError::Url { reason })?;
     let (sender, receiver) = mpsc::channel(PIECES);
-    let place = Place {
-        store: options.store.clone(),
-        staging: options.staging.clone(),
-        limits: options.limits.clone(),
-    };
-    let pass = tokio::task::spawn_blocking(move || place.take(receiver));
+    // From here on the process does not outlive this future.
+    let (pass, _leash) = Pass::start(&options)?;
+    let pass = tokio::task::spawn_blocking(move || pass.run(receiver));
     let total = options.timeouts.total;
     let downloaded = timeout(total, download(&options, sender))
         .await
@@ -182,9 +85,14 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
                 limit: total,
             })
         });
-    let taken = pass.await.map_err(|error| BundleError::Internal {
-        source: error.into(),
-    })?;
+    let taken = timeout(REST, pass)
+        .await
+        .map_err(|_| BundleError::Unpacker {
+            what: format!("it was not done {} s after the download", REST.as_secs()),
+        })?
+        .map_err(|error| BundleError::Internal {
+            source: error.into(),
+        })?;
     match (downloaded, taken) {
         // The reader only saw the channel close; the download knows why.
         (Err(error), Err(Ended::Lost) | Ok(_)) | (_, Err(Ended::Error(error))) => Err(error),
@@ -192,11 +100,12 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
             source: "the download ended without its end".into(),
         }),
         (Ok(_), Ok(None)) => Ok(Admitted::Empty),
-        (Ok(validators), Ok(Some((digest, contract)))) => Ok(Admitted::Stored(Stored {
-            digest,
-            contract,
+        (Ok(validators), Ok(Some(taken))) => Ok(Admitted::Stored(Stored {
+            digest: taken.digest,
+            contract: taken.contract,
             etag: validators.etag,
             last_modified: validators.last_modified,
+            confinement: taken.confinement,
         })),
     }
 }
@@ -209,130 +118,134 @@ enum Ended {
     Error(BundleError),
 }
 
-struct Place {
+struct Taken {
+    digest: Digest,
+    contract: Contract,
+    confinement: Confinement,
+}
+
+/// The blocking half: hashes, feeds the process, and admits what it made.
+struct Pass {
+    process: Process,
+    /// Deletes itself with everything below, unless what matters was renamed out of it.
+    work: TempDir,
     store: PathBuf,
-    staging: PathBuf,
     limits: Limits,
 }
 
-impl Place {
-    /// The blocking half. `None` is a valid archive without entries.
-    fn take(&self, pieces: mpsc::Receiver<Piece>) -> Result<Option<(Digest, Contract)>, Ended> {
-        let gauge = Rc::new(Gauge::default());
-        let served = Served::new(pieces, Rc::clone(&gauge));
-        // An error after the download was lost is only its echo.
-        self.pass(served, &gauge).map_err(|error| {
-            if gauge.lost.get() {
-                Ended::Lost
-            } else {
-                Ended::Error(error)
-            }
-        })
-    }
-
-    fn pass(
-        &self,
-        served: Served,
-        gauge: &Rc<Gauge>,
-    ) -> Result<Option<(Digest, Contract)>, BundleError> {
-        for directory in [&self.store, &self.staging] {
+impl Pass {
+    fn start(options: &FetchOptions) -> Result<(Self, Leash), BundleError> {
+        for directory in [&options.store, &options.staging] {
             store::make_store_directory(directory)
                 .map_err(BundleError::write("create directory", directory))?;
         }
-        // Deletes itself with everything below, unless what matters was renamed out of it.
         let work = tempfile::Builder::new()
             .prefix("fetch-")
-            .tempdir_in(&self.staging)
-            .map_err(BundleError::write("create a directory in", &self.staging))?;
+            .tempdir_in(&options.staging)
+            .map_err(BundleError::write(
+                "create a directory in",
+                &options.staging,
+            ))?;
         let item = work.path().join("item");
         tree::make_directory(&item)?;
         tree::make_directory(&item.join(PATH))?;
         let location = item.join(PATH).join(BUNDLE);
-        let mut tree = Tree::create(&location)?;
-
-        let content = self.unpack(&served, gauge, &work, &mut tree)?;
-        let digest = served
-            .finish()
-            .map_err(|error| unpack::broken(gauge, error))?;
-        if content == Content::Nothing {
-            return Ok(None);
-        }
-        let contract = contract::read(&location, tree.files(), tree.bytes(), &self.limits)?;
-        write_contract(&item.join(CONTRACT), &contract)?;
-        store::sync_everything(&item).map_err(BundleError::write("sync", &item))?;
-        let aside = work.path().join("replaced");
-        let contract = store::admit(&item, &aside, &self.store, &digest, contract)?;
-        Ok(Some((digest, contract)))
+        make_workshop(&location, options.unpacker.user)?;
+        let (process, leash) = Process::start(&options.unpacker, &location, &options.limits)?;
+        let pass = Self {
+            process,
+            work,
+            store: options.store.clone(),
+            limits: options.limits.clone(),
+        };
+        Ok((pass, leash))
     }
 
-    fn unpack(
-        &self,
-        served: &Served,
-        gauge: &Rc<Gauge>,
-        work: &TempDir,
-        tree: &mut Tree,
-    ) -> Result<Content, BundleError> {
-        let decoded = decode(served.clone(), gauge, &self.limits)
-            .map_err(|error| unpack::broken(gauge, error))?;
-        match decoded.format {
-            Format::Tar => unpack::unpack_tar(decoded.reader, gauge, &self.limits, tree),
-            Format::Zip => self.spool(decoded.reader, gauge, work.path(), tree),
-            Format::Html => Err(BundleError::HtmlPage),
-            Format::Unknown if decoded.empty => Err(BundleError::EmptyBody),
-            // Compressed more often than anybody does.
-            Format::Gzip | Format::Zstd | Format::Xz | Format::Bzip2 | Format::Unknown => {
-                Err(BundleError::NotAnArchive)
+    /// `None` is a valid archive without entries.
+    fn run(mut self, mut pieces: mpsc::Receiver<Piece>) -> Result<Option<Taken>, Ended> {
+        let mut hash = Sha256::new();
+        loop {
+            match pieces.blocking_recv() {
+                None => return Err(Ended::Lost),
+                Some(Piece::End) => break,
+                Some(Piece::Bytes(bytes)) => {
+                    // First, so that the process has work while we hash.
+                    if !self.process.feed(&bytes) {
+                        // Something is wrong with what it read so far: no need for the rest.
+                        drop(pieces);
+                        return match self.process.finish().map(|report| report.outcome) {
+                            Ok(Outcome::Failed(failure)) => Err(Ended::Error(failure.into())),
+                            Ok(Outcome::Empty | Outcome::Unpacked(_)) => {
+                                Err(Ended::Error(BundleError::Unpacker {
+                                    what: "it did not read to the end".to_owned(),
+                                }))
+                            }
+                            Err(error) => Err(Ended::Error(error)),
+                        };
+                    }
+                    hash.update(&bytes);
+                }
             }
         }
+        let digest = Digest::of(&hash.finalize());
+        let report = self.process.finish().map_err(Ended::Error)?;
+        admit(report, digest, &self.work, &self.store, &self.limits).map_err(Ended::Error)
     }
+}
 
-    /// A zip is read from its end, so it is written to disk first; the bound is that of the
-    /// download. Reading it to its end is also what completes the digest.
-    fn spool(
-        &self,
-        mut reader: impl io::Read,
-        gauge: &Gauge,
-        work: &Path,
-        tree: &mut Tree,
-    ) -> Result<Content, BundleError> {
-        let path = work.join("spool");
-        let failed = |action| BundleError::write(action, &path);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(failed("create file"))?;
-        let bytes = io::copy(&mut reader, &mut file).map_err(|error| {
-            // A full disk comes back from here too.
-            match error.raw_os_error() {
-                Some(_) => failed("write file")(error),
-                None => unpack::broken(gauge, error),
-            }
-        })?;
-        let again = file.try_clone().map_err(failed("read file"))?;
-        match unpack::unpack_zip(again, bytes, &self.limits, tree)? {
-            Taken::Unpacked(content) => Ok(content),
-            Taken::Jar if bytes > self.limits.file => Err(BundleError::TooLarge(
-                crate::limits::Limit::File(self.limits.file),
-            )),
-            Taken::Jar => {
-                rustix::fs::fchmod(&file, rustix::fs::Mode::from(FILE_MODE))
-                    .map_err(|error| failed("set the mode of")(error.into()))?;
-                tree.adopt(&path, BARE_JAR, bytes)?;
-                Ok(Content::Entries)
-            }
-        }
+fn admit(
+    report: Report,
+    digest: Digest,
+    work: &TempDir,
+    store: &Path,
+    limits: &Limits,
+) -> Result<Option<Taken>, BundleError> {
+    let confinement = report.confinement;
+    let contract = match report.outcome {
+        Outcome::Failed(failure) => return Err(failure.into()),
+        Outcome::Empty => return Ok(None),
+        Outcome::Unpacked(contract) => contract,
+    };
+    let item = work.path().join("item");
+    let staged = staged::take_over(&item.join(PATH).join(BUNDLE), limits)?;
+    let contract = contract.checked(&staged)?;
+    write_contract(&item.join(CONTRACT), &contract)?;
+    store::sync_everything(&item).map_err(BundleError::write("sync", &item))?;
+    let aside = work.path().join("replaced");
+    let contract = store::admit(&item, &aside, store, &digest, contract)?;
+    Ok(Some(Taken {
+        digest,
+        contract,
+        confinement,
+    }))
+}
+
+/// The directory the process works in: nobody else's until it is done.
+fn make_workshop(path: &Path, user: Option<(u32, u32)>) -> Result<(), BundleError> {
+    rustix::fs::mkdir(path, Mode::from(0o700))
+        .map_err(|error| BundleError::write("create directory", path)(error.into()))?;
+    if let Some((user, group)) = user
+        && rustix::process::geteuid().is_root()
+    {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        rustix::fs::chownat(
+            CWD,
+            path,
+            Some(user),
+            Some(group),
+            rustix::fs::AtFlags::empty(),
+        )
+        .map_err(|error| BundleError::write("hand over", path)(error.into()))?;
     }
+    Ok(())
 }
 
 fn write_contract(path: &Path, contract: &Contract) -> Result<(), BundleError> {
     let failed = |action| BundleError::write(action, path);
-    let mut text = serde_json::to_vec_pretty(contract)
-        .map_err(|error| failed("write file")(io::Error::other(error)))?;
+    let mut text =
+        serde_json::to_vec_pretty(contract).map_err(|error| failed("write file")(error.into()))?;
     text.push(b'\n');
     fs::write(path, text).map_err(failed("write file"))?;
-    let file = File::open(path).map_err(failed("open file"))?;
-    rustix::fs::fchmod(&file, rustix::fs::Mode::from(FILE_MODE))
+    rustix::fs::chmod(path, Mode::from(FILE_MODE))
         .map_err(|error| failed("set the mode of")(error.into()))
 }

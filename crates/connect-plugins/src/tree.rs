@@ -41,11 +41,10 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Makes the root, which must not exist.
-    pub(crate) fn create(path: &Path) -> Result<Self, BundleError> {
-        make_directory(path)?;
+    /// Opens the root, which exists and is empty.
+    pub(crate) fn open(path: &Path) -> Result<Self, BundleError> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(path, flags, Mode::empty())
+        let root = rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())
             .map_err(|error| BundleError::write("open directory", path)(error.into()))?;
         Ok(Self {
             root,
@@ -86,7 +85,7 @@ impl Tree {
             .open_directory(parent)
             .map_err(|error| failed()(error))?;
         rustix::fs::mkdirat(&parent, name, Mode::from(DIRECTORY_MODE))
-            .and_then(|()| self.open(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()))
+            .and_then(|()| self.open_at(path, OFlags::DIRECTORY | OFlags::RDONLY, Mode::empty()))
             .and_then(|made| rustix::fs::fchmod(&made, Mode::from(DIRECTORY_MODE)))
             .map_err(|error| failed()(error.into()))?;
         self.directories.insert(path.to_owned());
@@ -107,7 +106,7 @@ impl Tree {
         let failed = |action| BundleError::write(action, self.path.join(path));
         let mode = Mode::from(FILE_MODE);
         let file = self
-            .open(path, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY, mode)
+            .open_at(path, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY, mode)
             .map_err(|error| CopyError::Stop(failed("create file")(error.into())))?;
         // The umask may have taken bits away that the worker's user needs.
         rustix::fs::fchmod(&file, mode)
@@ -139,21 +138,28 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes over a file that was written beside the tree, on the same file system.
-    pub(crate) fn adopt(&mut self, from: &Path, name: &str, bytes: u64) -> Result<(), BundleError> {
-        rustix::fs::renameat(rustix::fs::CWD, from, &self.root, name)
+    /// Counts a file in that was written to the root without us, under a name of its own. It stays
+    /// in its directory: Landlock knows moves between directories only from its second version on.
+    pub(crate) fn adopt(&mut self, from: &str, name: &str, bytes: u64) -> Result<(), BundleError> {
+        rustix::fs::renameat(&self.root, from, &self.root, name)
             .map_err(|error| BundleError::write("move file", from)(error.into()))?;
         self.files.push(name.to_owned());
         self.bytes += bytes;
         Ok(())
     }
 
-    fn open_directory(&self, path: Option<&str>) -> io::Result<OwnedFd> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
-        Ok(self.open(path.unwrap_or("."), flags, Mode::empty())?)
+    /// Deletes a file that was written to the root without us.
+    pub(crate) fn discard(&self, name: &str) -> Result<(), BundleError> {
+        rustix::fs::unlinkat(&self.root, name, rustix::fs::AtFlags::empty())
+            .map_err(|error| BundleError::write("delete file", name)(error.into()))
     }
 
-    fn open(&self, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    fn open_directory(&self, path: Option<&str>) -> io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY;
+        Ok(self.open_at(path.unwrap_or("."), flags, Mode::empty())?)
+    }
+
+    fn open_at(&self, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
         let beneath =
             ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(&self.root, path, flags | OFlags::CLOEXEC, mode, beneath)

@@ -6,13 +6,38 @@
 
 use std::error::Error;
 use std::fs;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use connect_plugins::{Admitted, FetchOptions, Limits, SafeUrl, fetch, install_tls_provider};
+use connect_plugins::{
+    Admitted, FetchOptions, Limits, SafeUrl, confine, fetch, install_tls_provider, unpack_if_asked,
+};
+use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    if let Some(code) = unpack_if_asked() {
+        return code;
+    }
+    // What a process that unpacks could do if somebody took it over; see tests/fetch/confined.rs.
+    if std::env::args().nth(1).as_deref() == Some("probe") {
+        println!("{}", probe());
+        return ExitCode::SUCCESS;
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = PathBuf::from(
         arguments
@@ -53,7 +78,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for outcome in outcomes {
         println!("{}", shown(outcome?));
     }
-    println!("{}", json!({"peak-kib": peak_kib()?}));
+    let children = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    println!(
+        "{}",
+        json!({"peak-kib": peak_kib()?, "peak-unpacking-kib": children.max_rss()})
+    );
     Ok(())
 }
 
@@ -86,6 +115,10 @@ fn set(options: &mut FetchOptions, key: &str, value: &str) -> Result<(), Box<dyn
         "total-ms" => times.total = Duration::from_millis(number()?),
         "slowest-bytes" => times.slowest.bytes = number()?,
         "slowest-ms" => times.slowest.within = Duration::from_millis(number()?),
+        "user" => {
+            let number = value.parse()?;
+            options.unpacker.user = Some((number, number));
+        }
         "ca" => options.extra_ca_pem.push(fs::read(value)?),
         _ => return Err(format!("there is no option `{key}`").into()),
     }
@@ -99,6 +132,7 @@ fn shown(outcome: Result<Admitted, connect_plugins::BundleError>) -> Value {
             "verdict": "stored",
             "digest": stored.digest,
             "contract": stored.contract,
+            "confinement": stored.confinement,
         }),
         Err(error) => {
             let mut sources = Vec::new();
@@ -115,6 +149,37 @@ fn shown(outcome: Result<Admitted, connect_plugins::BundleError>) -> Value {
             })
         }
     }
+}
+
+/// Tries what a confined process must not manage, after confining itself, and says what came of it.
+fn probe() -> Value {
+    fn told<T, E: ToString>(result: Result<T, E>) -> Value {
+        result.map_or_else(|error| json!(error.to_string()), |_| json!("done"))
+    }
+    let outside = std::env::args().nth(2).unwrap_or_default();
+    let parent = rustix::process::getppid();
+    let confinement = confine(1 << 20);
+    json!({
+        "confinement": confinement,
+        "write inside": told(fs::write("inside", "x")),
+        "read inside": told(fs::read("inside")),
+        "read outside": told(fs::read(&outside)),
+        "read passwd": told(fs::read("/etc/passwd")),
+        "write outside": told(fs::write(&outside, "x")),
+        "write above": told(fs::write("../above", "x")),
+        "link outside": told(fs::hard_link(&outside, "link")),
+        "symbolic link": told(std::os::unix::fs::symlink("/", "link")),
+        "connect": told(TcpStream::connect("127.0.0.1:1")),
+        "listen": told(TcpListener::bind("127.0.0.1:0")),
+        "datagram": told(UdpSocket::bind("127.0.0.1:0")),
+        "local socket": told(UnixStream::connect("/run/systemd/notify")),
+        "start a program": told(Command::new("/bin/true").status()),
+        "start a thread": told(std::thread::Builder::new().spawn(|| {})),
+        "signal the parent": told(parent.map_or(Ok(()), |parent| {
+            rustix::process::kill_process(parent, rustix::process::Signal::CONT)
+        })),
+        "change the user": told(Command::new("/bin/true").uid(0).status()),
+    })
 }
 
 /// The most memory this process ever had, in KiB.

@@ -1,5 +1,6 @@
 //! The two container formats, each turned into judged entries.
 
+mod pass;
 mod tar;
 mod zip;
 
@@ -7,11 +8,13 @@ use std::error::Error;
 use std::io;
 use std::path::Path;
 
-pub(crate) use self::tar::unpack_tar;
-pub(crate) use self::zip::{Taken, open_zip, unpack_zip};
+pub use self::pass::unpack;
+use self::tar::unpack_tar;
+pub(crate) use self::zip::open_zip;
+use self::zip::{Taken, unpack_zip};
 use crate::entry::Stop;
 use crate::error::BundleError;
-use crate::pipe::Gauge;
+use crate::gauge::Gauge;
 use crate::tree::CopyError;
 
 /// What an archive turned out to hold.

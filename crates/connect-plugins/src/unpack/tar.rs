@@ -1,5 +1,6 @@
 //! tar, read forwards.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read};
@@ -10,13 +11,13 @@ use tar::{Archive, EntryType};
 use super::{Content, broken, not_copied};
 use crate::entry::{Entry, EntryKind, Ledger, Refusal, Verdict, printable};
 use crate::error::BundleError;
+use crate::gauge::Gauge;
 use crate::limits::{Limit, Limits};
-use crate::pipe::Gauge;
 use crate::tree::Tree;
 
 /// Unpacks every entry and reads the stream to its end, so that a checksum after the last entry is
 /// checked too.
-pub(crate) fn unpack_tar(
+pub(super) fn unpack_tar(
     reader: Box<dyn Read>,
     gauge: &Rc<Gauge>,
     limits: &Limits,
@@ -58,7 +59,7 @@ pub(crate) fn unpack_tar(
         let refused = |reason| {
             BundleError::Refused(Refusal {
                 name: printable(&name),
-                reason,
+                reason: Cow::Borrowed(reason),
             })
         };
         match extended(&mut entry).map_err(|error| broken(gauge, error))? {

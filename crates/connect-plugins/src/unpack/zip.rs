@@ -1,5 +1,6 @@
 //! zip, read by its central directory from a file.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -13,7 +14,7 @@ use crate::limits::{Limit, Limits};
 use crate::tree::{CopyError, Tree};
 
 /// How a spooled zip was taken.
-pub(crate) enum Taken {
+pub(super) enum Taken {
     /// It is itself a jar and is to be stored whole.
     Jar,
     /// Its entries are in the tree.
@@ -44,9 +45,11 @@ pub(crate) fn open_zip(mut file: File, limits: &Limits) -> Result<ZipArchive<Fil
     ZipArchive::new(file).map_err(damaged)
 }
 
-/// Takes a zip apart, or says that it is a jar.
-pub(crate) fn unpack_zip(
+/// Takes a zip apart, or says that it is a jar. `spool` is its name in the tree, which goes before
+/// anything is unpacked.
+pub(super) fn unpack_zip(
     file: File,
+    spool: &str,
     served: u64,
     limits: &Limits,
     tree: &mut Tree,
@@ -66,6 +69,7 @@ pub(crate) fn unpack_zip(
     if is_bare_jar {
         return Ok(Taken::Jar);
     }
+    tree.discard(spool)?;
     if archive.len() as u64 > limits.entries {
         return Err(BundleError::TooLarge(Limit::Entries(limits.entries)));
     }
@@ -73,14 +77,14 @@ pub(crate) fn unpack_zip(
     if archive.has_duplicate_names() {
         let refusal = Refusal {
             name: "zip directory".into(),
-            reason: "names a file twice",
+            reason: "names a file twice".into(),
         };
         return Err(BundleError::Refused(refusal));
     }
     if archive.has_overlapping_entries().map_err(damaged)? {
         let refusal = Refusal {
             name: "zip directory".into(),
-            reason: "has overlapping entries",
+            reason: "has overlapping entries".into(),
         };
         return Err(BundleError::Refused(refusal));
     }
@@ -127,7 +131,7 @@ fn unpack_entry(
     let refused = |reason| {
         BundleError::Refused(Refusal {
             name: printable(&name),
-            reason,
+            reason: Cow::Borrowed(reason),
         })
     };
     let kind = match mode & 0o170_000 {

@@ -9,6 +9,7 @@
     reason = "all of it is tests, and tables are long"
 )]
 
+mod confined;
 mod corpus;
 mod formats;
 mod measured;

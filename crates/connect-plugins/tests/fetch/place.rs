@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use connect_plugins::{
-    Admitted, BundleError, FetchOptions, Pace, SafeUrl, Stored, Timeouts, fetch,
+    Admitted, BundleError, FetchOptions, Pace, SafeUrl, Stored, Timeouts, Unpacker, fetch,
     install_tls_provider,
 };
 use testkit::{Behaviour, MisbehavingServer};
@@ -40,6 +40,7 @@ impl Place {
     pub(crate) fn options(&self, url: &str) -> FetchOptions {
         let url = SafeUrl::parse(url).unwrap();
         let mut options = FetchOptions::new(url, self.store(), self.staging());
+        options.unpacker = unpacker();
         // Loopback answers at once; a limit a test waits for is set by that test.
         options.timeouts = Timeouts {
             connect: Duration::from_secs(5),
@@ -79,6 +80,14 @@ impl Place {
         assert_eq!(children(&self.store()), expected, "in the store");
         let beside: BTreeSet<_> = ["plugins", "staging"].map(str::to_owned).into();
         assert!(children(self.root.path()).is_subset(&beside), "beside them");
+    }
+}
+
+/// The test program, since this one is the test runner's.
+pub(crate) fn unpacker() -> Unpacker {
+    Unpacker {
+        program: env!("CARGO_BIN_EXE_fetch-plugin").into(),
+        ..Unpacker::default()
     }
 }
 

@@ -1,0 +1,134 @@
+//! What a fetch is told.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::Limits;
+use crate::safe_url::SafeUrl;
+
+/// How to reach servers that are not reached directly. Values are URLs as Juju gives them.
+#[derive(Clone, Default)]
+pub struct Proxies {
+    /// For http URLs.
+    pub http: Option<String>,
+    /// For https URLs.
+    pub https: Option<String>,
+    /// Comma-separated hosts, domain suffixes and CIDR ranges that are reached directly.
+    pub no_proxy: Option<String>,
+}
+
+impl fmt::Debug for Proxies {
+    /// Proxy URLs may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxies")
+            .field("http", &self.http.is_some())
+            .field("https", &self.https.is_some())
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+/// A pace of a server. Only the time that is spent waiting for it counts, not our own unpacking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// So many bytes at least,
+    pub bytes: u64,
+    /// in each such stretch of time.
+    pub within: Duration,
+}
+
+/// How long each part of a download may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Making one connection.
+    pub connect: Duration,
+    /// From the start to the head of the response, redirects included.
+    pub first_byte: Duration,
+    /// Without a byte of the body.
+    pub stall: Duration,
+    /// The slowest body that is worth waiting for.
+    pub slowest: Pace,
+    /// The whole download, the waiting for our own unpacking included.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    /// The server is another charm's unit or a file server: it answers in a second or not at all.
+    /// While we wait a hook stands still, and with it every other client, so that no server that
+    /// gives next to nothing may keep us longer than about ten seconds. Total: 1 GiB at 2 MiB/s.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(10),
+            stall: Duration::from_secs(5),
+            slowest: Pace {
+                bytes: 128 << 10,
+                within: Duration::from_secs(8),
+            },
+            total: Duration::from_mins(10),
+        }
+    }
+}
+
+/// One bundle to fetch.
+#[derive(Clone, Debug)]
+pub struct FetchOptions {
+    /// Where it is.
+    pub url: SafeUrl,
+    /// The store.
+    pub store: PathBuf,
+    /// Where it is unpacked first; on the same file system as the store and not inside it.
+    pub staging: PathBuf,
+    /// What it may cost.
+    pub limits: Limits,
+    /// Proxies; without them the environment's are *not* used either.
+    pub proxies: Option<Proxies>,
+    /// PEM bundles to trust beside the machine's.
+    pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Patience.
+    pub timeouts: Timeouts,
+    /// Who does the unpacking.
+    pub unpacker: Unpacker,
+}
+
+impl FetchOptions {
+    /// Options with every default.
+    #[must_use]
+    pub fn new(url: SafeUrl, store: impl Into<PathBuf>, staging: impl Into<PathBuf>) -> Self {
+        Self {
+            url,
+            store: store.into(),
+            staging: staging.into(),
+            limits: Limits::default(),
+            proxies: None,
+            extra_ca_pem: Vec::new(),
+            timeouts: Timeouts::default(),
+            unpacker: Unpacker::default(),
+        }
+    }
+}
+
+/// The program that unpacks, in a process of its own without any privilege. Its `main` calls
+/// [`crate::unpack_if_asked`] before anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unpacker {
+    /// The program.
+    pub program: PathBuf,
+    /// Arguments before ours.
+    pub arguments: Vec<OsString>,
+    /// User and group it runs as; only root can ask for another than its own.
+    pub user: Option<(u32, u32)>,
+}
+
+impl Default for Unpacker {
+    /// This very program, whatever became of its file since it was started.
+    fn default() -> Self {
+        Self {
+            program: "/proc/self/exe".into(),
+            arguments: Vec::new(),
+            user: None,
+        }
+    }
+}
