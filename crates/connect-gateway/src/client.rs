@@ -200,6 +200,7 @@ async fn replace(
         let (method, target, body, creates) = match existing.head.status {
             StatusCode::OK => {
                 let existing = own::whole(existing, limits::JUDGED_ANSWER_BYTES).await?;
+                delivery.before = Some(existing.clone());
                 let existing = tag::read_config(&existing);
                 let owner = existing.ok().as_ref().and_then(tag::owner_of);
                 if !sees_all && owner != caller.owner {

@@ -1,102 +1,32 @@
 //! Delivering one request with patience: to our worker once it is ready, else to another unit's
 //! gateway, again if it provably was not applied, and never for longer than the retry limit.
 //!
-//! *Guarantee:* a request that changes something is sent again only after an answer or a failure
-//! that proves it was not applied. *Caveat:* when a connection breaks in the middle of such a
-//! request, nobody knows what became of it, and the answer says so.
+//! *Guarantee:* a request that changes something is sent again only after an answer, a failure or
+//! a look at the connector that proves it was not applied. *Caveat:* when a connection breaks in
+//! the middle of such a request and reading back does not tell, the answer says so.
 
 use std::error::Error as _;
 use std::time::Duration;
 
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::body::{Body, collect, stream, whole};
 use crate::core::{Backend, Core, Health, Peer};
+pub use crate::exchange::{Answer, AnswerBody, Outbound, Payload};
+use crate::exchange::{read, request};
 use crate::limits;
-use crate::reply::{self, HOP, WAITED};
-use crate::target::Target;
+use crate::readback::{Found, Wish};
+use crate::reply::{HOP, WAITED};
 use crate::upstream::{SendError, Upstream};
 use crate::verdict::{self, Verdict};
-
-/// The body of a request to deliver.
-#[derive(Debug)]
-pub enum Payload {
-    /// Held, so it can be sent again.
-    Held(Bytes),
-    /// Passing through, so it can be sent once.
-    Passing(Incoming),
-    /// Passing through and already sent.
-    Gone,
-}
-
-/// A request to deliver: headers stripped of what belongs to the connection or to the gateway.
-#[derive(Debug)]
-pub struct Outbound {
-    /// Method.
-    pub method: Method,
-    /// What it is aimed at.
-    pub target: Target,
-    /// End-to-end headers.
-    pub headers: HeaderMap,
-    /// Body.
-    pub payload: Payload,
-}
-
-/// The answer to a request.
-pub struct Answer {
-    /// Status and headers, stripped of what belongs to the connection.
-    pub head: hyper::http::response::Parts,
-    /// Body.
-    pub body: AnswerBody,
-}
-
-/// The body of an answer.
-pub enum AnswerBody {
-    /// Read whole, because it had to be judged.
-    Whole(Bytes),
-    /// Passing through.
-    Passing(Incoming),
-}
-
-impl Answer {
-    /// The answer as it goes on to the client.
-    #[must_use]
-    pub fn into_response(self) -> Response<Body> {
-        let body = match self.body {
-            AnswerBody::Whole(bytes) => whole(bytes),
-            AnswerBody::Passing(incoming) => stream(incoming, u64::MAX),
-        };
-        Response::from_parts(self.head, body)
-    }
-
-    fn own(response: Response<()>, text: Bytes) -> Self {
-        let (head, ()) = response.into_parts();
-        Self {
-            head,
-            body: AnswerBody::Whole(text),
-        }
-    }
-
-    /// An error the gateway makes itself.
-    #[must_use]
-    pub fn error(status: StatusCode, message: &str) -> Self {
-        let (head, _) = reply::error(status, message).into_parts();
-        let text = serde_json::json!({ "error_code": status.as_u16(), "message": message });
-        Self::own(
-            Response::from_parts(head, ()),
-            Bytes::from(text.to_string()),
-        )
-    }
-}
 
 /// Why a try has no answer to pass on.
 enum Failure {
     /// Not sent, or refused in a way that proves it was not applied; perhaps with the answer.
     NotApplied(String, Option<Answer>),
-    /// Perhaps applied.
+    /// Perhaps applied; a worker that was only slow may still apply it (504).
     Unknown(StatusCode, String),
 }
 
@@ -110,6 +40,8 @@ pub struct Delivery<'a> {
     pub waited: Duration,
     /// The peer that answered, if our worker did not.
     pub peer: Option<String>,
+    /// The configuration that a replacement is made for.
+    pub before: Option<Bytes>,
 }
 
 impl<'a> Delivery<'a> {
@@ -122,62 +54,58 @@ impl<'a> Delivery<'a> {
             tries: 0,
             waited: Duration::ZERO,
             peer: None,
+            before: None,
         }
     }
 
     /// Delivers with all the patience the settings allow, over peers too.
-    pub async fn patiently(&mut self, mut outbound: Outbound) -> Answer {
+    pub async fn patiently(&mut self, outbound: Outbound) -> Answer {
+        let deadline = self.started + self.core.backend().retry_limit;
+        let answer = self.until(deadline, outbound).await;
+        self.stamped(answer)
+    }
+
+    async fn until(&mut self, deadline: Instant, mut outbound: Outbound) -> Answer {
         let repeatable = verdict::changes_nothing(&outbound.method, outbound.target.route);
         let mut last = None;
         let mut health = self.core.watch_health();
         loop {
-            let backend = self.core.backend();
-            let deadline = self.started + backend.retry_limit;
             let began = Instant::now();
             health.mark_unchanged();
-            let failure = if self.core.health() == Health::Ready {
-                self.peer = None;
-                match self.try_worker(&backend, &mut outbound, repeatable).await {
-                    Ok(answer) => return self.stamped(answer),
-                    Err(failure) => failure,
-                }
-            } else if let Some(peer) = backend.peer() {
-                self.peer = Some(peer.unit.clone());
-                match self
-                    .try_peer(&backend, peer, &mut outbound, repeatable)
-                    .await
-                {
-                    Ok(answer) => return self.stamped(answer),
-                    Err(failure) => failure,
-                }
-            } else {
-                Failure::NotApplied("the worker is not ready".into(), None)
+            let failure = match self
+                .attempt_somewhere(&mut outbound, repeatable, deadline)
+                .await
+            {
+                Ok(answer) => return answer,
+                Err(failure) => failure,
             };
             let once = matches!(outbound.payload, Payload::Gone);
-            match failure {
+            let message = match failure {
                 Failure::Unknown(status, message) if !repeatable || once => {
-                    return self.stamped(Answer::error(status, &message));
+                    match self.find_out(&outbound, deadline, status, &message).await {
+                        Some(answer) => {
+                            self.waited += began.elapsed();
+                            return answer;
+                        }
+                        None => message,
+                    }
                 }
                 Failure::Unknown(status, message) => {
                     last = Some(Answer::error(status, &message));
-                    tracing::debug!(%message, "retrying");
+                    message
                 }
                 Failure::NotApplied(message, answer) => {
-                    tracing::debug!(%message, "retrying");
                     last = answer.or_else(|| last.filter(|_| once));
-                    if once {
-                        return self.exhausted(last, &message);
-                    }
-                    if Instant::now() + limits::RETRY_PAUSE >= deadline {
-                        sleep(deadline.saturating_duration_since(Instant::now())).await;
-                        self.waited += began.elapsed();
-                        return self.exhausted(last, &message);
-                    }
+                    message
                 }
-            }
-            if Instant::now() >= deadline {
+            };
+            tracing::debug!(%message, "retrying");
+            if once || Instant::now() + limits::RETRY_PAUSE >= deadline {
+                if !once {
+                    sleep(deadline.saturating_duration_since(Instant::now())).await;
+                }
                 self.waited += began.elapsed();
-                return self.exhausted(last, "the worker does not answer");
+                return self.exhausted(last, &message);
             }
             // A worker that becomes ready is worth an earlier try; one that just failed is not.
             let pause = Instant::now() + limits::RETRY_PAUSE;
@@ -190,6 +118,99 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// Tries our worker if it counts, else a peer.
+    async fn attempt_somewhere(
+        &mut self,
+        outbound: &mut Outbound,
+        reuse: bool,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let backend = self.core.backend();
+        if self.core.health() == Health::Ready {
+            self.peer = None;
+            self.try_worker(&backend, outbound, reuse, deadline).await
+        } else if let Some(peer) = backend.peer() {
+            self.peer = Some(peer.unit.clone());
+            self.try_peer(&backend, peer, outbound, reuse, deadline)
+                .await
+        } else {
+            Err(Failure::NotApplied("the worker is not ready".into(), None))
+        }
+    }
+
+    /// The answer to a request whose own got lost; `None` if it may be sent again.
+    async fn find_out(
+        &mut self,
+        outbound: &Outbound,
+        deadline: Instant,
+        status: StatusCode,
+        message: &str,
+    ) -> Option<Answer> {
+        let lost = |what: &str| {
+            let text = format!("{message}: the request may have been applied, {what}");
+            Some(Answer::error(status, &text))
+        };
+        let Some(wish) = Wish::of(outbound, self.before.as_deref()) else {
+            return lost("look before repeating it");
+        };
+        let found = self.read_back(&wish, deadline).await;
+        tracing::info!(
+            connector = wish.connector,
+            ?found,
+            "read back after a lost answer"
+        );
+        match found {
+            // A worker that is only slow may still come to it.
+            Found::Untouched if status != StatusCode::GATEWAY_TIMEOUT => None,
+            Found::Untouched => lost("but was not so far"),
+            Found::Otherwise => lost("but the connector is not as it asks"),
+            Found::Unreadable => lost("look before repeating it"),
+            Found::Applied => {
+                let Some(shown) = wish.shown() else {
+                    return Some(Answer::empty(wish.status()));
+                };
+                let end = deadline.max(Instant::now() + limits::READ_BACK);
+                let mut answer = Box::pin(self.until(end, Outbound::reading(shown))).await;
+                if answer.head.status == StatusCode::OK {
+                    answer.head.status = wish.status();
+                } else {
+                    let text = format!("{message}: the request was applied");
+                    answer = Answer::error(status, &text);
+                }
+                Some(answer)
+            }
+        }
+    }
+
+    /// Looks at the connector until the request shows, or did not show for a while.
+    async fn read_back(&mut self, wish: &Wish, deadline: Instant) -> Found {
+        let end = deadline.max(Instant::now() + limits::READ_BACK);
+        let mut since = None;
+        loop {
+            let Some(question) = wish.question() else {
+                return Found::Unreadable;
+            };
+            let answer = Box::pin(self.until(end, Outbound::reading(question))).await;
+            let status = answer.head.status;
+            let found = match answer.whole().await {
+                Ok(body) => wish.judge(status, &body),
+                Err(_) => Found::Unreadable,
+            };
+            let now = Instant::now();
+            let enough = match found {
+                Found::Applied => true,
+                Found::Unreadable => now >= end,
+                Found::Untouched | Found::Otherwise => {
+                    now >= end || now - *since.get_or_insert(now) >= limits::READ_BACK
+                }
+            };
+            if enough {
+                return found;
+            }
+            sleep(limits::RETRY_PAUSE).await;
+        }
+    }
+
     /// Delivers to our own worker only: waits for it up to `hold`, then tries once.
     pub async fn once(&mut self, mut outbound: Outbound, hold: Duration) -> Answer {
         let mut health = self.core.watch_health();
@@ -197,14 +218,19 @@ impl<'a> Delivery<'a> {
         let ready = timeout_at(self.started + hold, ready).await.is_ok();
         self.waited = self.started.elapsed();
         if !ready {
-            return self.exhausted(None, "the worker is not ready");
+            let answer = self.exhausted(None, "the worker is not ready");
+            return self.stamped(answer);
         }
         let backend = self.core.backend();
-        match self.try_worker(&backend, &mut outbound, false).await {
+        // Whoever sent it has a limit of its own, and reads back if it has to.
+        let deadline = Instant::now() + limits::FIRST_BYTE_TIMEOUT;
+        let tried = self.try_worker(&backend, &mut outbound, false, deadline);
+        let answer = match tried.await {
             Ok(answer) => answer,
             Err(Failure::NotApplied(message, answer)) => self.exhausted(answer, &message),
-            Err(Failure::Unknown(status, message)) => Answer::error(status, &message),
-        }
+            Err(failure) => failed(&failure),
+        };
+        self.stamped(answer)
     }
 
     /// Passes a signed request to our own worker as it is: no credential, no waiting, no judging.
@@ -232,9 +258,10 @@ impl<'a> Delivery<'a> {
         backend: &Backend,
         outbound: &mut Outbound,
         reuse: bool,
+        deadline: Instant,
     ) -> Result<Answer, Failure> {
         match self
-            .attempt(backend, &backend.worker, outbound, reuse, false)
+            .attempt(backend, &backend.worker, outbound, reuse, false, deadline)
             .await
         {
             Ok((answer, Verdict::Final)) => Ok(answer),
@@ -248,6 +275,7 @@ impl<'a> Delivery<'a> {
                     Some(answer),
                 ))
             }
+            Ok((answer, Verdict::Unknown)) => Err(lost_by("the worker", &answer)),
             Ok((_, Verdict::NotServing)) => {
                 self.core.not_ready();
                 Err(Failure::NotApplied(
@@ -271,12 +299,14 @@ impl<'a> Delivery<'a> {
         peer: &Peer,
         outbound: &mut Outbound,
         reuse: bool,
+        deadline: Instant,
     ) -> Result<Answer, Failure> {
         match self
-            .attempt(backend, &peer.upstream, outbound, reuse, true)
+            .attempt(backend, &peer.upstream, outbound, reuse, true, deadline)
             .await
         {
             Ok((answer, Verdict::Final)) => Ok(answer),
+            Ok((answer, Verdict::Unknown)) => Err(lost_by(&peer.unit, &answer)),
             Ok((answer, Verdict::NotApplied | Verdict::NotServing)) => {
                 if matches!(answer.head.status.as_u16(), 401 | 403 | 503) {
                     peer.avoid(limits::PEER_NOT_READY);
@@ -298,6 +328,7 @@ impl<'a> Delivery<'a> {
         outbound: &mut Outbound,
         reuse: bool,
         hop: bool,
+        deadline: Instant,
     ) -> Result<(Answer, Verdict), SendError> {
         self.tries += 1;
         let method = outbound.method.clone();
@@ -315,10 +346,16 @@ impl<'a> Delivery<'a> {
                 .headers_mut()
                 .insert(HOP, HeaderValue::from_static("1"));
         }
-        let response = upstream
-            .send(request, reuse, limits::FIRST_BYTE_TIMEOUT)
-            .await?;
-        let answer = read(response, upstream).await?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let first_byte = left.min(limits::FIRST_BYTE_TIMEOUT);
+        let answer = async {
+            let response = upstream.send(request, reuse, first_byte).await?;
+            read(response, upstream).await
+        };
+        let address = upstream.address();
+        let answer = timeout_at(deadline.max(Instant::now()), answer)
+            .await
+            .unwrap_or(Err(SendError::Timeout { address }))?;
         let judged = match &answer.body {
             AnswerBody::Whole(bytes) => verdict::judge(&method, answer.head.status, bytes),
             AnswerBody::Passing(_) => Verdict::Final,
@@ -334,12 +371,11 @@ impl<'a> Delivery<'a> {
             }
             AnswerBody::Passing(_) => true,
         });
-        let answer = telling.unwrap_or_else(|| {
+        telling.unwrap_or_else(|| {
             let waited = self.waited.as_secs_f32();
             let message = format!("cannot deliver the request: {message} (waited {waited:.1} s)");
             Answer::error(StatusCode::SERVICE_UNAVAILABLE, &message)
-        });
-        self.stamped(answer)
+        })
     }
 
     fn stamped(&self, mut answer: Answer) -> Answer {
@@ -355,7 +391,7 @@ impl<'a> Delivery<'a> {
 }
 
 fn failure(error: &SendError) -> Failure {
-    let mut message = error.to_string();
+    let message = error.to_string();
     if let Some(source) = error.source() {
         tracing::debug!(%message, %source, "request failed");
     }
@@ -364,8 +400,16 @@ fn failure(error: &SendError) -> Failure {
         SendError::Broken { .. } | SendError::Truncated { .. } => StatusCode::BAD_GATEWAY,
         SendError::Timeout { .. } => StatusCode::GATEWAY_TIMEOUT,
     };
-    message.push_str(": the request may have been applied, read before repeating it");
     Failure::Unknown(status, message)
+}
+
+/// Somebody on the way to the worker that had to apply it lost the answer.
+fn lost_by(whom: &str, answer: &Answer) -> Failure {
+    let status = match answer.head.status {
+        StatusCode::GATEWAY_TIMEOUT => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    Failure::Unknown(status, format!("{whom} lost the answer of another worker"))
 }
 
 fn failed(failure: &Failure) -> Answer {
@@ -374,67 +418,9 @@ fn failed(failure: &Failure) -> Answer {
             StatusCode::SERVICE_UNAVAILABLE,
             &format!("cannot deliver the request: {message}"),
         ),
-        Failure::Unknown(status, message) => Answer::error(*status, message),
+        Failure::Unknown(status, message) => Answer::error(
+            *status,
+            &format!("{message}: the request may have been applied, look before repeating it"),
+        ),
     }
-}
-
-/// The request as it is sent; `Err` with the answer if it cannot be made.
-fn request(
-    outbound: &mut Outbound,
-    upstream: &Upstream,
-    credential: Option<&HeaderValue>,
-) -> Result<Request<Body>, Box<Answer>> {
-    let refused = |what: &str| Box::new(Answer::error(StatusCode::BAD_REQUEST, what));
-    let uri = hyper::Uri::try_from(outbound.target.to_path_and_query())
-        .map_err(|_| refused("cannot use the request target"))?;
-    let mut headers = outbound.headers.clone();
-    let body = match std::mem::replace(&mut outbound.payload, Payload::Gone) {
-        Payload::Held(bytes) => {
-            outbound.payload = Payload::Held(bytes.clone());
-            if !bytes.is_empty()
-                || matches!(outbound.method, Method::POST | Method::PUT | Method::PATCH)
-            {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-            }
-            whole(bytes)
-        }
-        Payload::Passing(incoming) => {
-            if let Some(length) = incoming.size_hint().exact() {
-                headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-            }
-            stream(incoming, limits::STREAM_BODY_BYTES)
-        }
-        Payload::Gone => return Err(refused("cannot send a streamed request again")),
-    };
-    if let Some(credential) = credential {
-        headers.insert(AUTHORIZATION, credential.clone());
-    }
-    if !headers.contains_key(HOST) {
-        let host = HeaderValue::try_from(upstream.address().to_string());
-        headers.insert(HOST, host.map_err(|_| refused("cannot name the worker"))?);
-    }
-    let mut request = Request::new(body);
-    *request.method_mut() = outbound.method.clone();
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(request)
-}
-
-/// Takes an answer in, reading the body of those that have to be judged.
-async fn read(response: Response<Incoming>, upstream: &Upstream) -> Result<Answer, SendError> {
-    let (mut head, body) = response.into_parts();
-    let length = head.headers.get(CONTENT_LENGTH).cloned();
-    reply::strip_hop_by_hop(&mut head.headers);
-    let body = if verdict::needs_body(head.status) {
-        let address = upstream.address();
-        head.headers.remove(CONTENT_LENGTH);
-        let bytes = collect(body, limits::JUDGED_ANSWER_BYTES).await;
-        AnswerBody::Whole(bytes.map_err(|source| SendError::Truncated { address, source })?)
-    } else {
-        if let Some(length) = length {
-            head.headers.insert(CONTENT_LENGTH, length);
-        }
-        AnswerBody::Passing(body)
-    };
-    Ok(Answer { head, body })
 }

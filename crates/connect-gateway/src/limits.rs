@@ -28,6 +28,14 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// forwarded request may wait for two workers' scheduling on top.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(100);
 
+/// How long a connector is looked at, at least, before a request whose answer got lost is said not
+/// to have been applied. What is on its way between two workers arrives within milliseconds.
+pub const READ_BACK: Duration = Duration::from_secs(2);
+
+/// Longest time without an answer to `/health` in which a worker still counts. The worker answers
+/// late while its group rebalances, and then its other answers are late too.
+pub const HEALTH_GRACE: Duration = Duration::from_secs(3);
+
 /// Longest silence inside a body, in either direction.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -8,15 +8,15 @@
 
 use std::collections::BTreeMap;
 
+use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::header::CONTENT_LENGTH;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::access::Refusal;
 use crate::core::Core;
-use crate::delivery::{Answer, AnswerBody, Delivery, Outbound, Payload};
+use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
 use crate::limits;
 use crate::tag;
 use crate::target::{Expand, Target};
@@ -109,14 +109,7 @@ pub async fn list(
 /// A request of the gateway's own: nothing of the client's headers decides what comes back.
 #[must_use]
 pub fn read(target: Target) -> Outbound {
-    let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    Outbound {
-        method: Method::GET,
-        target,
-        headers,
-        payload: Payload::Held(Bytes::new()),
-    }
+    Outbound::reading(target)
 }
 
 /// The body of an answer to such a request.

@@ -14,7 +14,16 @@ use crate::limits;
 pub async fn poll(core: Arc<Core>) {
     loop {
         let epoch = core.epoch();
-        let health = ask(&core.backend()).await;
+        let backend = core.backend();
+        let asked = ask(&backend);
+        tokio::pin!(asked);
+        let in_time = timeout(limits::HEALTH_GRACE, &mut asked).await;
+        let health = if let Ok(health) = in_time {
+            health
+        } else {
+            core.set_health(Health::NotReady, epoch);
+            asked.await
+        };
         if health != core.health() {
             tracing::info!(?health, "worker health");
         }

@@ -128,7 +128,7 @@ impl Upstream {
                 Err(_) => return Err(SendError::Timeout { address }),
             }
         }
-        let mut sender = timeout(limits::CONNECT_TIMEOUT, self.connect())
+        let mut sender = timeout(first_byte.min(limits::CONNECT_TIMEOUT), self.connect())
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|source| SendError::Connect { address, source })?;

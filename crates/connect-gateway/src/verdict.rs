@@ -16,6 +16,8 @@ pub enum Verdict {
     NotApplied,
     /// The request was not applied, because the worker is starting or stopping.
     NotServing,
+    /// Somebody on the way lost the answer: perhaps it was applied.
+    Unknown,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +57,13 @@ const NOT_APPLIED: &[(u16, &str)] = &[
     ),
 ];
 
+/// Starts of messages of answers to requests that another worker may have applied.
+const UNKNOWN: &[(u16, &str)] = &[(500, "IO Error trying to forward REST request: ")];
+
 /// Statuses whose body has to be read before the answer can be judged.
 #[must_use]
 pub fn needs_body(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 404 | 409 | 500 | 503)
+    matches!(status.as_u16(), 401 | 404 | 409 | 500 | 502 | 503 | 504)
 }
 
 /// Whether the body is an error as Kafka Connect writes it.
@@ -77,6 +82,8 @@ pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
         (401, _) | (503, Some(_)) => Verdict::NotApplied,
         // Made by the HTTP server before the application is there, or after it is gone.
         (503, None) => Verdict::NotServing,
+        // Made by a gateway on the way.
+        (502 | 504, _) => Verdict::Unknown,
         // An answer to HEAD has no body that could tell.
         (404, None) if method != Method::HEAD => Verdict::NotServing,
         (
@@ -86,11 +93,15 @@ pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
                 ..
             }),
         ) => {
-            let known = NOT_APPLIED
-                .iter()
-                .any(|(of, start)| *of == status && message.starts_with(start));
-            if known {
+            let is_one_of = |known: &[(u16, &str)]| {
+                known
+                    .iter()
+                    .any(|(of, start)| *of == status && message.starts_with(start))
+            };
+            if is_one_of(NOT_APPLIED) {
                 Verdict::NotApplied
+            } else if is_one_of(UNKNOWN) {
+                Verdict::Unknown
             } else {
                 Verdict::Final
             }
@@ -204,7 +215,7 @@ mod tests {
                     500,
                     "IO Error trying to forward REST request: java.io.EOFException",
                 ),
-                Verdict::Final,
+                Verdict::Unknown,
             ),
             (
                 500,
@@ -222,6 +233,8 @@ mod tests {
             (500, String::new(), Verdict::Final),
             (503, error(503, "starting"), Verdict::NotApplied),
             (503, "<html>".into(), Verdict::NotServing),
+            (502, error(502, "cannot read an answer"), Verdict::Unknown),
+            (504, error(504, "cannot wait any longer"), Verdict::Unknown),
         ];
         for (status, body, expect) in rows {
             let status = StatusCode::from_u16(status).unwrap();

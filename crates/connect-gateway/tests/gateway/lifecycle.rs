@@ -191,7 +191,10 @@ async fn systemd_is_told() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_does_not_wait_for_ever() {
     let worker = Worker::start().await;
-    let mut gateway = Gateway::prepare(worker.address).start().await;
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 60_000;
+    gateway.write_settings();
+    let mut gateway = gateway.start().await;
     worker.behave(|_| Script::Slow(Duration::from_secs(60)));
     let ask = Ask::new("GET", "/connectors").login(OPERATOR);
     let endless = tokio::spawn(send(gateway.client, ask));

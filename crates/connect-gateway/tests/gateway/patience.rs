@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::support::{Ask, CLIENT, Connection, Gateway, Script, Worker, error, until};
+use crate::support::{Ask, Authority, CLIENT, Connection, Gateway, Script, Worker, error, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_polling_client_does_not_notice_a_restart() {
@@ -104,8 +104,32 @@ async fn what_was_not_applied_is_tried_again() {
     }
 }
 
+/// Writes that change something, with the status of their answer.
+fn writes() -> Vec<(Ask, u16)> {
+    let ask = |method: &str, path: &str| Ask::new(method, path).login(CLIENT);
+    vec![
+        (
+            ask("POST", "/connectors").json(r#"{"name":"y","config":{"a":1}}"#),
+            201,
+        ),
+        (ask("PUT", "/connectors/z/config").json(r#"{"a":"1"}"#), 201),
+        (ask("PUT", "/connectors/x/config").json(r#"{"a":"2"}"#), 200),
+        (
+            ask("PATCH", "/connectors/x/config").json(r#"{"a":"3"}"#),
+            200,
+        ),
+        (ask("PUT", "/connectors/x/pause"), 202),
+        (ask("DELETE", "/connectors/x"), 204),
+    ]
+}
+
+fn changes(worker: &Worker) -> usize {
+    let seen = worker.seen();
+    seen.iter().filter(|seen| seen.method != "GET").count()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_have_been_applied_is_never_sent_again() {
+async fn what_was_applied_before_the_connection_broke_is_told_as_done() {
     let worker = Worker::start().await;
     worker.put("x", json!({"a": "1"}));
     let gateway = Gateway::prepare(worker.address).start().await;
@@ -116,32 +140,161 @@ async fn what_may_have_been_applied_is_never_sent_again() {
             Script::Cut
         }
     });
-    let ask = |method: &str, path: &str| Ask::new(method, path).login(CLIENT);
-    let rows = [
-        ask("DELETE", "/connectors/x"),
-        ask("POST", "/connectors").json(r#"{"name":"y","config":{}}"#),
-        ask("PUT", "/connectors/y/config").json(r#"{"a":"2"}"#),
-        ask("PATCH", "/connectors/y/config").json(r#"{"a":"3"}"#),
-        ask("PUT", "/connectors/y/pause"),
-        ask("POST", "/connectors/y/restart"),
-    ];
-    for (number, row) in rows.into_iter().enumerate() {
-        let writes = || {
-            worker
-                .seen()
-                .iter()
-                .filter(|seen| seen.method != "GET")
-                .count()
-        };
-        let before = writes();
+    for (number, (row, expect)) in writes().into_iter().enumerate() {
+        let before = changes(&worker);
         let got = gateway.ask(row).await;
-        assert_eq!(got.status, 502, "row {number}");
-        assert!(
-            got.message().contains("may have been applied"),
+        assert_eq!(got.status, expect, "row {number}: {:?}", got.body);
+        assert_eq!(changes(&worker), before + 1, "row {number}: sent once");
+        if [200, 201].contains(&expect) {
+            assert!(got.json()["config"]["a"].is_string() || number == 0);
+        }
+    }
+    // What cannot be read back is not told as done.
+    let restart = Ask::new("POST", "/connectors/y/restart").login(CLIENT);
+    let got = gateway.ask(restart).await;
+    assert_eq!(got.status, 502);
+    assert!(got.message().contains("may have been applied"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lost_with_the_connection_is_sent_again_only_where_it_is_safe() {
+    let worker = Worker::start().await;
+    worker.put("x", json!({"a": "1"}));
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 10_000;
+    gateway.write_settings();
+    let gateway = gateway.start().await;
+    let again = [true, true, true, false, false, false];
+    for (number, ((row, expect), again)) in writes().into_iter().zip(again).enumerate() {
+        let before = changes(&worker);
+        let mut first = true;
+        worker.behave(move |seen| {
+            if seen.method != "GET" && std::mem::take(&mut first) {
+                Script::Drop
+            } else {
+                Script::Serve
+            }
+        });
+        let got = gateway.ask(row).await;
+        let expect = if again { expect } else { 502 };
+        assert_eq!(got.status, expect, "row {number}: {:?}", got.body);
+        assert_eq!(
+            changes(&worker),
+            before + 1 + usize::from(again),
             "row {number}"
         );
-        assert_eq!(writes(), before + 1, "row {number}");
+        assert!(got.waited_ms() >= 1900, "row {number}: {}", got.waited_ms());
+        if !again {
+            assert!(got.message().contains("not as it asks"), "row {number}");
+        }
     }
+    // Somebody else changed it meanwhile: theirs stays.
+    let mut first = true;
+    let shared = Arc::new(worker);
+    let theirs = Arc::clone(&shared);
+    shared.behave(move |seen| {
+        if seen.method == "PUT" && std::mem::take(&mut first) {
+            Script::Drop
+        } else {
+            Script::Serve
+        }
+    });
+    let ask = Ask::new("PUT", "/connectors/x/config").login(CLIENT);
+    let asked = tokio::spawn(crate::support::send(
+        gateway.client,
+        ask.json(r#"{"a":"4"}"#),
+    ));
+    let before = changes(&shared);
+    until("it was sent", || changes(&theirs) > before).await;
+    theirs.put("x", json!({"a": "theirs"}));
+    let got = asked.await.unwrap();
+    assert_eq!(got.status, 502, "{:?}", got.body);
+    assert_eq!(shared.config("x").unwrap()["a"], "theirs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_answer_is_found_by_way_of_another_unit() {
+    let authority = Authority::new();
+    let (mut near, far) = (Worker::start().await, Worker::start().await);
+    let other = Gateway::prepare(far.address)
+        .with_peer_door(&authority)
+        .start()
+        .await;
+    let ours = Gateway::prepare(near.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", other.peer)
+        .start()
+        .await;
+    // What the one applied, the other knows; then the one is gone for good.
+    far.put("x", json!({"a": "1", "juju.client": "m:app:1"}));
+    near.behave(|_| Script::Slow(Duration::from_secs(5)));
+    let ask = Ask::new("POST", "/connectors").login(CLIENT);
+    let ask = ask.json(r#"{"name":"x","config":{"a":"1"}}"#);
+    let asked = tokio::spawn(crate::support::send(ours.client, ask));
+    until("it was sent", || changes(&near) > 0).await;
+    near.stop().await;
+    let got = asked.await.unwrap();
+    assert_eq!(got.status, 201, "{:?}", got.body);
+    assert_eq!(got.json()["name"], "x");
+    assert_eq!(changes(&far), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_try_ends_with_the_patience() {
+    let worker = Worker::start().await;
+    worker.put("x", json!({"a": "1"}));
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 700;
+    gateway.write_settings();
+    let gateway = gateway.start().await;
+    let slow = |method: &'static str| {
+        worker.behave(move |seen| {
+            if seen.method == method {
+                Script::Slow(Duration::from_secs(30))
+            } else {
+                Script::Serve
+            }
+        });
+    };
+    slow("GET");
+    let began = Instant::now();
+    let got = gateway.get("/connectors").await;
+    assert_eq!(got.status, 504);
+    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(
+        (650..1500).contains(&got.waited_ms()),
+        "{}",
+        got.waited_ms()
+    );
+    // A write is looked at before it is given up, and never sent again: it may still come.
+    slow("PUT");
+    let before = changes(&worker);
+    let put = Ask::new("PUT", "/connectors/x/config").login(CLIENT);
+    let got = gateway.ask(put.json(r#"{"a":"2"}"#)).await;
+    assert_eq!(got.status, 504);
+    assert!(got.message().contains("not so far"), "{}", got.message());
+    assert_eq!(changes(&worker), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_health_hangs_does_not_count() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    worker.set_health_delay(Duration::from_secs(8));
+    gateway
+        .until("it is seen", |state| !state.worker_healthy)
+        .await;
+    worker.set_health_delay(Duration::ZERO);
+    gateway
+        .until("it counts again", |state| state.worker_healthy)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_are_simply_repeated_and_final_errors_stand() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    let ask = |method: &str, path: &str| Ask::new(method, path).login(CLIENT);
     // A request that changes nothing is simply repeated.
     let mut cuts = 0;
     worker.behave(move |_| {

@@ -1,6 +1,6 @@
 //! A worker that keeps connectors in memory and misbehaves on request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(crate) enum Script {
     Reply(u16, String),
     /// Applies the request from memory, then closes without an answer.
     Cut,
+    /// Closes without an answer and does nothing.
+    Drop,
     /// Answers from memory after a while.
     Slow(Duration),
 }
@@ -57,8 +59,10 @@ type Behaviour = Box<dyn FnMut(&Seen) -> Script + Send>;
 struct Inner {
     seen: Vec<Seen>,
     connectors: BTreeMap<String, Value>,
+    paused: BTreeSet<String>,
     behaviour: Behaviour,
     healthy: bool,
+    health_delay: Duration,
     /// Logins that it accepts, `name:password`.
     known: Vec<String>,
 }
@@ -77,8 +81,10 @@ impl Worker {
         let inner = Inner {
             seen: Vec::new(),
             connectors: BTreeMap::new(),
+            paused: BTreeSet::new(),
             behaviour: Box::new(|_| Script::Serve),
             healthy: true,
+            health_delay: Duration::ZERO,
             known: vec![INTERNAL.into()],
         };
         let inner = Arc::new(Mutex::new(inner));
@@ -97,6 +103,11 @@ impl Worker {
 
     pub(crate) fn set_healthy(&self, healthy: bool) {
         self.inner.lock().unwrap().healthy = healthy;
+    }
+
+    /// How long `/health` takes from now on.
+    pub(crate) fn set_health_delay(&self, delay: Duration) {
+        self.inner.lock().unwrap().health_delay = delay;
     }
 
     /// From now on, accepts these logins, `name:password`.
@@ -184,9 +195,14 @@ async fn answer(
         headers: head.headers,
         body,
     };
+    let is_health = seen.path == "/health" && !seen.headers.contains_key("x-by-client");
+    if is_health {
+        let delay = inner.lock().unwrap().health_delay;
+        tokio::time::sleep(delay).await;
+    }
     let script = {
         let mut inner = inner.lock().unwrap();
-        if seen.path == "/health" && !seen.headers.contains_key("x-by-client") {
+        if is_health {
             let status = match (inner.knows(&seen), inner.healthy) {
                 (false, _) => 401,
                 (true, true) => 200,
@@ -206,6 +222,7 @@ async fn answer(
             apply();
             return Err(std::io::ErrorKind::ConnectionReset.into());
         }
+        Script::Drop => return Err(std::io::ErrorKind::ConnectionReset.into()),
         Script::Slow(time) => {
             tokio::time::sleep(time).await;
             apply()
@@ -255,6 +272,22 @@ impl Inner {
                 }
                 self.connectors.insert(name, body["config"].clone());
                 (201, body.to_string())
+            }
+            ("GET", ["connectors", name]) => match self.connectors.get(*name) {
+                Some(config) => (200, json!({"name": name, "config": config}).to_string()),
+                None => error(404, format!("Connector {name} not found")),
+            },
+            ("GET", ["connectors", name, "status"]) => {
+                let state = if self.paused.contains(*name) {
+                    "PAUSED"
+                } else {
+                    "RUNNING"
+                };
+                (200, json!({"connector": {"state": state}}).to_string())
+            }
+            ("PUT", ["connectors", name, "pause"]) => {
+                self.paused.insert((*name).into());
+                (202, String::new())
             }
             ("GET", ["connectors", name, "config"]) => match self.connectors.get(*name) {
                 Some(config) => (200, config.to_string()),
