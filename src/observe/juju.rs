@@ -272,6 +272,9 @@ impl Relations<'_> {
         match read {
             Ok(content) => Ok(Reading::Known(secret_content(content))),
             Err(error @ (ToolError::Spawn { .. } | ToolError::Answer { .. })) => Err(error),
+            Err(ToolError::Denied { message, .. }) => {
+                Ok(Reading::Unreadable(format!("is not granted ({message})")))
+            }
             Err(error) => Ok(Reading::Unreadable(report::chain(&error))),
         }
     }

@@ -8,7 +8,7 @@ use crate::layout::Layout;
 use crate::limits;
 use crate::model::Model;
 use crate::model::client::{Client, Request};
-use crate::observation::{Connector, Life, RelationId};
+use crate::observation::{Connector, Life, Reading, RelationId};
 use crate::status::{Finding, Id};
 use crate::wire;
 
@@ -184,6 +184,14 @@ pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> 
         .any(|failure| failure.client.is_none())
     {
         wake.push(limits::RETRY_STEP_S);
+    }
+    // No event comes when a secret is granted.
+    let kafka = model.seen.kafka.values();
+    if kafka
+        .flat_map(|relation| relation.secrets.values())
+        .any(|secret| matches!(secret, Reading::Unreadable(_)))
+    {
+        wake.push(limits::LOOK_AGAIN_S);
     }
     match standing {
         Standing::Unwell | Standing::InBetween | Standing::Down => wake.push(limits::LOOK_AGAIN_S),

@@ -607,6 +607,29 @@ fn a_broker_that_is_down_shows_with_its_cause() {
 }
 
 #[test]
+fn a_secret_of_kafka_that_is_not_granted_is_named_and_looked_at_again() {
+    let mut world = World::new(1);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world.kafka.get_mut(&3).unwrap().withheld = true;
+    let done = world.hook(0, reconcile());
+    assert_eq!(done.last.status.state, State::Waiting);
+    assert_eq!(
+        done.last.status.message,
+        "kafka-client:3: secret-user: is not granted"
+    );
+    // No event comes when it is granted.
+    assert_eq!(done.last.wake_after_s, Some(15));
+    assert_eq!(done.steps, Vec::<String>::new());
+    assert!(published(&world, 7));
+    world.kafka.get_mut(&3).unwrap().withheld = false;
+    let done = world.hook(0, reconcile());
+    assert_eq!(done.last.status.state, State::Active);
+    assert_eq!(done.last.wake_after_s, None);
+    assert_eq!(starts(&world), [1]);
+}
+
+#[test]
 fn a_bad_option_blocks_and_leaves_the_worker_as_it_is() {
     for (option, value, expected) in [
         (

@@ -80,6 +80,7 @@ pub struct SimKafka {
     pub ours: Databag,
     pub theirs: Databag,
     pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+    pub withheld: bool,
 }
 
 /// What a gateway took from its settings that concerns peers.
@@ -480,7 +481,14 @@ impl World {
                         secrets: kafka
                             .secrets
                             .iter()
-                            .map(|(key, content)| (key.clone(), Reading::Known(hidden(content))))
+                            .map(|(key, content)| {
+                                let reading = if kafka.withheld {
+                                    Reading::Unreadable("is not granted".to_owned())
+                                } else {
+                                    Reading::Known(hidden(content))
+                                };
+                                (key.clone(), reading)
+                            })
                             .collect(),
                     };
                     (*id, relation)
@@ -1220,5 +1228,6 @@ pub fn answered_kafka() -> SimKafka {
                 ),
             ]),
         )]),
+        withheld: false,
     }
 }
