@@ -6,6 +6,5 @@ mod model;
 
 mod bad_input;
 mod jre;
-mod kafka;
 mod ops;
 mod rotation;

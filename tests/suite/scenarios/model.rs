@@ -260,6 +260,19 @@ impl Model {
         log::status(&self.runs()[..=first], unit)
     }
 
+    /// The first status that a unit showed, `after` so many runs, by the end of one of them.
+    pub(super) fn next_status(&self, unit: &str, after: usize, limit: Duration) -> Status {
+        let was = log::status(&self.runs()[..after], unit);
+        let changed = || {
+            let runs = self.runs();
+            let ends = (after..=runs.len()).map(|end| log::status(&runs[..end], unit));
+            ends.into_iter().find(|status| *status != was)
+        };
+        let what = format!("{unit} shows another status than {was:?}");
+        self.wait_until(&what, limit, || changed().is_some());
+        changed().unwrap()
+    }
+
     /// The status of a unit after the `config-changed` that these words bring.
     pub(super) fn status_configured(&self, unit: &str, words: &[&str]) -> Status {
         let before = self.runs().len();

@@ -4,6 +4,7 @@
 
 mod archives;
 mod databags;
+mod kafka;
 mod options;
 mod servers;
 
@@ -37,11 +38,22 @@ fn bad_plugins_and_their_servers_are_named_isolated_and_heal() {
     servers::run(&stage);
 }
 
+#[test]
+#[ignore = "needs root, real Kafka; run by scripts/test.sh"]
+fn a_kafka_that_withholds_or_is_down_is_named_and_its_return_noticed() {
+    kafka::run();
+}
+
 impl Stage {
     fn set() -> Self {
         let model = Model::with_kafka(&[]);
         model.deploy_client("good", None);
         model.sim(&["integrate", "good", "kafka-connect"]);
+        Self::of(model)
+    }
+
+    /// Once the good client of a model is served.
+    fn of(model: Model) -> Self {
         model.wait_active(UNIT);
         model.wait_served(GOOD);
         Self {
