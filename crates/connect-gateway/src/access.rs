@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderMap, TRANSFER_ENCODING};
@@ -11,9 +11,10 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use crate::body::{Body, BodyError, collect, discard};
 use crate::core::Core;
 use crate::delivery::{Answer, Delivery, Payload};
+use crate::login::Login;
 use crate::reply;
 use crate::target::{Target, TargetError};
-use crate::users::Login;
+use crate::users::Check;
 use crate::{client, limits, peer};
 
 /// Which door a request came in by.
@@ -164,25 +165,38 @@ pub async fn authenticate<T>(
     core: &Core,
     remote: IpAddr,
     headers: &HeaderMap,
-    check: impl Fn(&Login) -> Option<T>,
-) -> Result<T, Response<Body>> {
+    check: impl Fn(&Login) -> Check<T>,
+) -> Result<T, Response<Body>>
+where
+    T: Send + 'static,
+{
+    let began = Instant::now();
     let Some(login) = Login::of(headers) else {
         return Err(reply::unauthorized());
     };
     let busy = || {
-        let text =
-            "cannot let the request in: too many failed logins of this user from this address";
+        let text = "cannot let the request in: too many logins failed or are being checked";
         reply::error(StatusCode::TOO_MANY_REQUESTS, text)
     };
     if core.backoff.is_busy(remote, &login.username) {
         return Err(busy());
     }
-    if let Some(known) = check(&login) {
+    let known = match check(&login) {
+        Check::Right(known) => Some(known),
+        Check::Wrong => None,
+        Check::Slow(work) => core.bench.work(work).await.ok_or_else(busy)?,
+    };
+    if let Some(known) = known {
         return Ok(known);
     }
+    let floor = if core.users().has_slow() {
+        limits::FAILED_LOGIN_TIME.saturating_sub(began.elapsed())
+    } else {
+        Duration::ZERO
+    };
     match core.backoff.failed(remote, &login.username, Instant::now()) {
         Some(delayed) => {
-            tokio::time::sleep(delayed.wait).await;
+            tokio::time::sleep(delayed.wait.max(floor)).await;
             Err(reply::unauthorized())
         }
         None => Err(busy()),

@@ -11,10 +11,11 @@ use crate::access::{Entry, Refusal, authenticate, config_body, examine, payload}
 use crate::body::{Body, discard};
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound, Payload};
+use crate::login::Login;
 use crate::reply::{HOP, SIGNATURE, strip_request};
 use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
-use crate::users::Caller;
+use crate::users::{Caller, Check};
 use crate::{limits, own, tag};
 
 /// How often an update starts over because the connector appeared in between.
@@ -29,10 +30,12 @@ pub async fn answer(
 ) -> Response<Body> {
     let users = core.users();
     let backend = core.backend();
-    let check = |login: &_| {
-        let caller = users.check(login);
+    let check = |login: &Login| {
         // The internal user is not a client, even if a file should list it.
-        caller.filter(|caller| !backend.internal.is_name(&caller.name))
+        if backend.internal.is_name(&login.username) {
+            return Check::Wrong;
+        }
+        users.check(login)
     };
     let caller = match authenticate(core, remote, request.headers(), check).await {
         Ok(caller) => caller,

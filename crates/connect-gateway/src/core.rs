@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::backoff::Backoff;
 use crate::internal::Internals;
 use crate::limits;
+use crate::slow::Bench;
 use crate::upstream::Upstream;
 use crate::users::UserTable;
 
@@ -106,6 +107,8 @@ pub struct Core {
     pub check_health: Notify,
     /// Failed logins.
     pub backoff: Backoff,
+    /// Where slow password hashes are computed.
+    pub bench: Bench,
     /// Places for large bodies held in memory.
     pub large_bodies: Semaphore,
     /// Places for lists of connectors held in memory.
@@ -122,6 +125,7 @@ impl Core {
             health: watch::Sender::new((Health::NotReady, 0)),
             check_health: Notify::new(),
             backoff: Backoff::default(),
+            bench: Bench::default(),
             large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),
             listings: Semaphore::new(limits::LISTINGS_AT_ONCE),
         }
@@ -152,7 +156,8 @@ impl Core {
     }
 
     /// Lets these users in, and nobody else, from now on.
-    pub fn set_users(&self, users: UserTable) {
+    pub fn set_users(&self, mut users: UserTable) {
+        users.remember(&self.users.borrow());
         self.users.send_replace(Arc::new(users));
     }
 

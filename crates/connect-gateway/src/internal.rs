@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use connect_core::gateway::{InternalUser, Worker};
 use hyper::header::HeaderValue;
 
-use crate::users::{Internal, Login};
+use crate::login::Login;
+use crate::users::Internal;
 
 /// The credentials shared by all units' workers and gateways. Has no `Debug`.
 pub struct Internals {

@@ -128,6 +128,22 @@ pub const DELAYED_PER_KEY: u32 = 8;
 /// Failed logins of everybody that may be waiting for their answer; 429 beyond it.
 pub const DELAYED_IN_ALL: u32 = 256;
 
+/// Earliest answer to a failed login while any password is hashed slowly: else the time would tell
+/// which users have one.
+pub const FAILED_LOGIN_TIME: Duration = Duration::from_millis(200);
+
+/// Most memory, in KiB, that a stored Argon2id hash may ask for.
+pub const ARGON2_KIB: u32 = 64 * 1024;
+
+/// Most passes that a stored Argon2id hash may ask for.
+pub const ARGON2_PASSES: u32 = 8;
+
+/// Most lanes that a stored Argon2id hash may ask for; they are computed one after the other.
+pub const ARGON2_LANES: u32 = 4;
+
+/// Logins that may wait for a slow hash, the one being computed included; 429 beyond it.
+pub const SLOW_LOGINS_WAITING: usize = 16;
+
 /// Most address and user pairs remembered.
 pub const REMEMBERED_FAILURES: usize = 4096;
 

@@ -21,6 +21,7 @@ use crate::limits;
 use crate::reply::{self, HOP, SIGNATURE, strip_request};
 use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
+use crate::users::Check;
 use crate::verdict;
 
 /// Answers a request of another unit.
@@ -45,7 +46,13 @@ pub async fn answer(
         }
     }
     let backend = core.backend();
-    let check = |login: &_| backend.internal.check(login).then_some(());
+    let check = |login: &_| {
+        if backend.internal.check(login) {
+            Check::Right(())
+        } else {
+            Check::Wrong
+        }
+    };
     if let Err(response) = authenticate(core, remote, request.headers(), check).await {
         return response;
     }

@@ -1,16 +1,18 @@
 //! Who may come in: the parsed users file and the check of HTTP basic credentials.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connect_core::gateway::{Access, Credential, Users};
-use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::header::HeaderValue;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::limits;
+use crate::login::Login;
+use crate::slow::SlowHash;
 
 /// Why a users file cannot be served.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +23,7 @@ pub enum UsersError {
     /// One name twice.
     #[error("cannot tell two users with the name `{0}` apart")]
     Twice(String),
-    /// Not the lower-case hexadecimal SHA-256 of a non-empty password.
+    /// Neither the lower-case hexadecimal SHA-256 of a non-empty password nor Argon2id within limits.
     #[error("cannot use a password hash of user `{0}`")]
     Hash(String),
     /// No password, or too many.
@@ -43,8 +45,29 @@ type Hashes = [[u8; 32]; limits::PASSWORDS_PER_USER];
 #[derive(Debug)]
 struct Entry {
     hashes: Hashes,
+    slow: Vec<Arc<SlowHash>>,
     owner: Option<String>,
     access: Access,
+}
+
+impl Entry {
+    fn caller(&self, name: &str) -> Caller {
+        Caller {
+            name: name.to_owned(),
+            owner: self.owner.clone(),
+            access: self.access,
+        }
+    }
+}
+
+/// Whether a password is right.
+pub enum Check<T> {
+    /// It is, and this is known of whoever has it.
+    Right(T),
+    /// It is not.
+    Wrong,
+    /// It takes a while to tell.
+    Slow(Box<dyn FnOnce() -> Option<T> + Send>),
 }
 
 /// The users served now.
@@ -53,6 +76,7 @@ pub struct UserTable {
     /// Fingerprint of the file's users; empty before the first good file.
     pub generation: String,
     entries: HashMap<String, Entry>,
+    slow: bool,
 }
 
 /// Somebody whose password was right.
@@ -79,7 +103,8 @@ impl UserTable {
                 return Err(UsersError::Name(name.clone()));
             }
             let given = &user.passwords_sha256;
-            if given.is_empty() || given.len() > limits::PASSWORDS_PER_USER {
+            let passwords = given.len() + user.passwords_argon2id.len();
+            if !(1..=limits::PASSWORDS_PER_USER).contains(&passwords) {
                 return Err(UsersError::Passwords(name.clone()));
             }
             // Unused places hold a hash that nothing usable has, so every check costs the same.
@@ -89,6 +114,10 @@ impl UserTable {
                     .filter(|hash| *hash != EMPTY)
                     .ok_or_else(|| UsersError::Hash(name.clone()))?;
             }
+            let slow = user.passwords_argon2id.iter();
+            let slow = slow.map(|text| SlowHash::parse(text).map(Arc::new));
+            let slow: Option<Vec<_>> = slow.collect();
+            let slow = slow.ok_or_else(|| UsersError::Hash(name.clone()))?;
             // Without an owner, everything that has none would be the user's.
             let unowned = user.access == Access::Own && user.owner.is_none();
             if unowned || user.owner.as_ref().is_some_and(String::is_empty) {
@@ -96,6 +125,7 @@ impl UserTable {
             }
             let entry = Entry {
                 hashes,
+                slow,
                 owner: user.owner.clone(),
                 access: user.access,
             };
@@ -105,6 +135,7 @@ impl UserTable {
         }
         Ok(Self {
             generation: users.generation.clone(),
+            slow: entries.values().any(|entry| !entry.slow.is_empty()),
             entries,
         })
     }
@@ -121,26 +152,58 @@ impl UserTable {
         self.entries.is_empty()
     }
 
-    /// The caller, if the password is right. An unknown user costs as much as a wrong password.
+    /// Whether any password is hashed slowly.
     #[must_use]
-    pub fn check(&self, login: &Login) -> Option<Caller> {
+    pub fn has_slow(&self) -> bool {
+        self.slow
+    }
+
+    /// Keeps what is known of the passwords that stay the same.
+    pub fn remember(&mut self, old: &Self) {
+        for (name, entry) in &mut self.entries {
+            let Some(old) = old.entries.get(name) else {
+                continue;
+            };
+            for slow in &mut entry.slow {
+                if let Some(same) = old.slow.iter().find(|old| old.is(slow)) {
+                    *slow = Arc::clone(same);
+                }
+            }
+        }
+    }
+
+    /// The caller, if the password is right. An unknown user costs as much as a wrong password of a
+    /// user without slow hashes.
+    #[must_use]
+    pub fn check(&self, login: &Login) -> Check<Caller> {
         const NOBODY: Hashes = [EMPTY; limits::PASSWORDS_PER_USER];
-        let entry = self.entries.get(&login.username);
-        let digest: [u8; 32] = Sha256::digest(login.password.as_bytes()).into();
+        let Login { username, password } = login;
+        let entry = self.entries.get(username);
+        let digest: [u8; 32] = Sha256::digest(password.as_bytes()).into();
         let hashes = entry.map_or(&NOBODY, |entry| &entry.hashes);
         let mut right = Choice::from(0);
         for hash in hashes {
             right |= digest.ct_eq(hash);
         }
         right &= !digest.ct_eq(&EMPTY);
-        if !bool::from(right) {
-            return None;
+        let Some(entry) = entry.filter(|_| !password.is_empty()) else {
+            return Check::Wrong;
+        };
+        let caller = entry.caller(username);
+        let recalled = |slow: &Arc<SlowHash>| slow.recall(password);
+        if bool::from(right) || entry.slow.iter().any(|slow| recalled(slow) == Some(true)) {
+            return Check::Right(caller);
         }
-        entry.map(|entry| Caller {
-            name: login.username.clone(),
-            owner: entry.owner.clone(),
-            access: entry.access,
-        })
+        let unknown = entry.slow.iter().filter(|slow| recalled(slow).is_none());
+        let unknown: Vec<_> = unknown.cloned().collect();
+        if unknown.is_empty() {
+            return Check::Wrong;
+        }
+        let password = password.clone();
+        Check::Slow(Box::new(move || {
+            let right = unknown.iter().any(|slow| slow.verify(&password));
+            right.then_some(caller)
+        }))
     }
 }
 
@@ -159,35 +222,6 @@ fn parse_hash(text: &str) -> Option<[u8; 32]> {
         *place = digit(pair[0])? * 16 + digit(pair[1])?;
     }
     Some(hash)
-}
-
-/// User name and password as a request carried them. Has no `Debug` on purpose.
-pub struct Login {
-    /// The name, up to the first colon.
-    pub username: String,
-    password: String,
-}
-
-impl Login {
-    /// Reads the one `Authorization` header, if it is a well-formed `Basic` one.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let (value, None) = (values.next()?, values.next()) else {
-            return None;
-        };
-        let (scheme, encoded) = value.to_str().ok()?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return None;
-        }
-        let decoded = STANDARD.decode(encoded.trim()).ok()?;
-        let text = String::from_utf8(decoded).ok()?;
-        let (username, password) = text.split_once(':')?;
-        Some(Self {
-            username: username.to_owned(),
-            password: password.to_owned(),
-        })
-    }
 }
 
 /// The credential shared by all units' workers and gateways, ready for use. Has no `Debug`.
@@ -235,6 +269,8 @@ impl Internal {
 #[cfg(test)]
 mod tests {
     use connect_core::gateway::User;
+    use hyper::HeaderMap;
+    use hyper::header::AUTHORIZATION;
 
     use super::*;
 
@@ -271,6 +307,88 @@ mod tests {
         format!("Basic {}", STANDARD.encode(text))
     }
 
+    /// However long it takes.
+    fn enters(table: &UserTable, login: &Login) -> bool {
+        match table.check(login) {
+            Check::Right(_) => true,
+            Check::Wrong => false,
+            Check::Slow(work) => work().is_some(),
+        }
+    }
+
+    /// Of `a:b ü`, as cheap as it goes.
+    fn slow_user() -> User {
+        let params = argon2::Params::new(8, 1, 1, Some(16)).unwrap();
+        let argon2 =
+            argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let mut hash = [0; 16];
+        let password = "a:b ü";
+        argon2
+            .hash_password_into(password.as_bytes(), b"saltsalt", &mut hash)
+            .unwrap();
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes);
+        let (salt, hash) = (encode(b"saltsalt"), encode(&hash));
+        User {
+            passwords_argon2id: vec![format!("$argon2id$v=19$m=8,t=1,p=1${salt}${hash}")],
+            owner: None,
+            ..user("operator", &["fast"])
+        }
+    }
+
+    #[test]
+    fn a_chosen_password_costs_its_hash_once_and_survives_a_reload() {
+        let slow = |table: &UserTable, text: &str| {
+            let check = table.check(&login(&basic(text)).unwrap());
+            matches!(check, Check::Slow(_))
+        };
+        let enters = |table: &UserTable, text: &str| enters(table, &login(&basic(text)).unwrap());
+        let first = table(vec![slow_user(), user("relation-1", &["x"])]).unwrap();
+        assert!(first.has_slow());
+        assert!(enters(&first, "operator:fast") && !slow(&first, "operator:fast"));
+        assert!(!enters(&first, "operator:") && !slow(&first, "operator:"));
+        assert!(!slow(&first, "relation-1:y") && !slow(&first, "nobody:y"));
+        assert!(slow(&first, "operator:a:b ü"));
+        assert!(!enters(&first, "operator:a:b u") && slow(&first, "operator:a:b u"));
+        assert!(enters(&first, "operator:a:b ü"));
+        assert!(enters(&first, "operator:a:b ü") && !slow(&first, "operator:a:b ü"));
+        assert!(!enters(&first, "operator:a:b u") && !slow(&first, "operator:a:b u"));
+
+        let mut second = table(vec![slow_user()]).unwrap();
+        assert!(slow(&second, "operator:a:b ü"));
+        second.remember(&first);
+        assert!(enters(&second, "operator:a:b ü") && !slow(&second, "operator:a:b ü"));
+        // Another user with the same hash is somebody else.
+        let other = User {
+            name: "other".into(),
+            ..slow_user()
+        };
+        let mut third = table(vec![other]).unwrap();
+        third.remember(&first);
+        assert!(slow(&third, "other:a:b ü") && !enters(&third, "operator:a:b ü"));
+    }
+
+    #[test]
+    fn a_thousand_users_are_one_look_up() {
+        let users = (0..1000).map(|id| user(&format!("relation-{id}"), &[&format!("p{id}")]));
+        let users = Users {
+            generation: "g".into(),
+            users: users.collect(),
+        };
+        let bytes = serde_json::to_vec(&users).unwrap();
+        assert!(
+            bytes.len() as u64 * 4 < limits::FILE_BYTES,
+            "{}",
+            bytes.len()
+        );
+        let table = UserTable::new(&users).unwrap();
+        assert!(size_of::<Entry>() <= 256);
+        for id in 0..1000 {
+            let text = |password: usize| basic(&format!("relation-{id}:p{password}"));
+            assert!(enters(&table, &login(&text(id)).unwrap()));
+            assert!(!enters(&table, &login(&text(id + 1)).unwrap()));
+        }
+    }
+
     #[test]
     fn a_login_is_let_in_by_name_and_password_only() {
         let table = table(vec![
@@ -292,30 +410,9 @@ mod tests {
             (":", false),
         ];
         for (text, expect) in rows {
-            let found = login(&basic(text)).and_then(|login| table.check(&login));
-            assert_eq!(found.is_some(), expect, "{text}");
+            let found = login(&basic(text)).is_some_and(|login| enters(&table, &login));
+            assert_eq!(found, expect, "{text}");
         }
-    }
-
-    #[test]
-    fn only_one_well_formed_basic_header_is_a_login() {
-        assert!(login(&basic("a:b").replace("Basic", "bAsIc")).is_some());
-        for value in [
-            "Basic %%%",
-            "Basic",
-            "Basic ",
-            "Bearer YTpi",
-            "YTpi",
-            "Basic YTpi YTpi",
-            "Basic /w==",
-        ] {
-            assert!(login(value).is_none(), "{value}");
-        }
-        let mut headers = HeaderMap::new();
-        for _ in 0..2 {
-            headers.append(AUTHORIZATION, HeaderValue::from_str(&basic("a:b")).unwrap());
-        }
-        assert!(Login::of(&headers).is_none());
     }
 
     #[test]
@@ -324,6 +421,9 @@ mod tests {
         upper.passwords_sha256[0].make_ascii_uppercase();
         let mut unowned = user("a", &["x"]);
         unowned.owner = Some(String::new());
+        let (mut crowded, mut dear) = (slow_user(), slow_user());
+        crowded.passwords_argon2id = vec![slow_user().passwords_argon2id.remove(0); 4];
+        dear.passwords_argon2id[0] = dear.passwords_argon2id[0].replace("m=8", "m=999999");
         let mut of_nobody = user("a", &["x"]);
         (of_nobody.owner, of_nobody.access) = (None, Access::Own);
         let rows = [
@@ -340,6 +440,8 @@ mod tests {
                 vec![user("a", &["1", "2", "3", "4", "5"])],
                 UsersError::Passwords("a".into()),
             ),
+            (vec![crowded], UsersError::Passwords("operator".into())),
+            (vec![dear], UsersError::Hash("operator".into())),
             (vec![unowned], UsersError::Owner("a".into())),
             (vec![of_nobody], UsersError::Owner("a".into())),
         ];

@@ -1,13 +1,9 @@
 //! Who comes in by the client door, and with what.
 
-use std::time::Duration;
-
-use serde_json::json;
-use tokio::time::Instant;
-
 use crate::support::{
-    Ask, CLIENT, Gateway, INTERNAL, OPERATOR, Script, Worker, basic, error, until, user,
+    Ask, CLIENT, Gateway, INTERNAL, OPERATOR, Script, Worker, basic, error, user,
 };
+use serde_json::json;
 
 const TAG: &str = "juju.client";
 
@@ -288,51 +284,4 @@ async fn bodies_have_a_size_and_a_shape() {
     assert_eq!(worker.seen().pop().unwrap().body.len(), 3_000_000);
     assert_eq!(gateway.ask(offsets(17 * 1024 * 1024)).await.status, 413);
     assert_eq!(worker.seen().len(), sent + 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_gets_slow_for_the_guesser_only() {
-    let worker = Worker::start().await;
-    let gateway = Gateway::prepare(worker.address).start().await;
-    let guess = || Ask::new("GET", "/connectors").login("relation-1:guess");
-    for _ in 0..7 {
-        assert_eq!(gateway.ask(guess()).await.status, 401);
-    }
-    let began = Instant::now();
-    assert_eq!(gateway.ask(guess()).await.status, 401);
-    assert!(
-        began.elapsed() >= Duration::from_millis(400),
-        "{:?}",
-        began.elapsed()
-    );
-    // Many at once are turned away, but the right password of the same user is let in by then.
-    let address = gateway.client;
-    let guesses: Vec<_> = (0..12)
-        .map(|_| tokio::spawn(crate::support::send(address, guess())))
-        .collect();
-    let began = Instant::now();
-    assert_eq!(
-        gateway
-            .ask(Ask::new("GET", "/").login(OPERATOR))
-            .await
-            .status,
-        200
-    );
-    assert!(
-        began.elapsed() < Duration::from_millis(900),
-        "{:?}",
-        began.elapsed()
-    );
-    let mut statuses = Vec::new();
-    for guess in guesses {
-        statuses.push(guess.await.unwrap().status.as_u16());
-    }
-    assert!(statuses.contains(&429), "{statuses:?}");
-    assert!(statuses.contains(&401), "{statuses:?}");
-    assert_eq!(
-        gateway.get("/").await.status,
-        200,
-        "the right password is never late"
-    );
-    until("only the right ones arrived", || worker.seen().len() == 2).await;
 }

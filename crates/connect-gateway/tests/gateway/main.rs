@@ -8,6 +8,7 @@
 mod access;
 mod client_door;
 mod lifecycle;
+mod logins;
 mod patience;
 mod peer_door;
 mod program;
