@@ -3,13 +3,14 @@
 pub mod client;
 pub mod config;
 pub mod kafka;
+pub mod options;
 pub mod password;
 pub mod peer;
 pub mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::observation::{Life, Observation, Reading, RelationId};
+use crate::observation::{ConfigValue, Life, Observation, Reading, RelationId};
 use crate::secret::Secret;
 use crate::wire;
 use crate::wire::labels;
@@ -18,6 +19,7 @@ use crate::wire::x509::Certificate;
 use client::Client;
 use config::{Config, ConfigProblem};
 use kafka::Kafka;
+use options::Rejection;
 use peer::{Peers, Phase};
 use tls::Tls;
 
@@ -28,6 +30,11 @@ pub struct Model<'a> {
     pub seen: &'a Observation,
     /// Options; those with a problem hold their default.
     pub config: Config,
+    /// Raw options that the former are read from: the model's, or with the last good values of what
+    /// a worker reads at its start.
+    pub options: BTreeMap<String, ConfigValue>,
+    /// Values of options that a worker does not bear.
+    pub rejection: Option<Rejection>,
     /// Options that cannot be used.
     pub config_problems: Vec<ConfigProblem>,
     /// Kafka.
@@ -65,13 +72,16 @@ impl<'a> Model<'a> {
     /// Parses an observation.
     #[must_use]
     pub fn read(seen: &'a Observation) -> Self {
-        let (config, config_problems) = Config::read(&seen.config, &seen.identity);
-        let authorities = authorities(seen, &config);
         let peers = Peers::read(seen);
+        let (options, rejection) = options::effective(&seen.config, peers.as_ref());
+        let (config, config_problems) = Config::read(&options, &seen.identity);
+        let authorities = authorities(seen, &config);
         let (internal, internal_other) = internals(seen, peers.as_ref());
         Self {
             seen,
             config,
+            options,
+            rejection,
             config_problems,
             kafka: wire::kafka::read(&seen.kafka),
             clients: seen

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::options::{Good, Rejected};
 use crate::observation::{Hook, Observation, RelationId};
 use crate::plan::RelationKey;
 use crate::wire;
@@ -204,6 +205,14 @@ pub struct UnitData {
     pub unwell_since: Option<u64>,
     /// Why it is not, as far as its log tells.
     pub cause: Option<String>,
+    /// What its worker is being started with and was not healthy with yet.
+    pub attempt: Option<Attempt>,
+    /// What its worker ran well with last.
+    pub good: Option<Good>,
+    /// Values of options that its worker does not bear.
+    pub rejected: Option<Rejected>,
+    /// Plugins that stop its worker, by digest, with the cause.
+    pub rejected_bundles: BTreeMap<String, String>,
     /// What is wrong with a client on this unit.
     pub faults: BTreeMap<RelationId, String>,
     /// Kafka version it runs.
@@ -215,6 +224,15 @@ pub struct UnitData {
     /// It is going away. Juju says so only while relations depart; remembered here, so that a
     /// relation broken later is not mistaken for a client that left.
     pub leaving: bool,
+}
+
+/// A start that has not succeeded yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Fingerprint of what the worker is started with.
+    pub with: String,
+    /// Since when, in seconds since the epoch.
+    pub since: u64,
 }
 
 impl Peers {

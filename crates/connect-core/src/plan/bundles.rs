@@ -99,7 +99,18 @@ pub fn assess(model: &Model<'_>) -> Bundles {
             Request::Absent | Request::Held(_) => before,
         };
         if let Some(held) = held {
-            if held.digest != NO_BUNDLE {
+            if let Some(cause) = rejected(peers, &held.digest) {
+                bundles
+                    .faults
+                    .insert(*id, format!("stops the worker: {cause}"));
+                // What clients were told of last, if it is still here.
+                let told = peers.application.clients.get(id);
+                bundles.wanted.extend(
+                    told.map(|told| told.digest.clone())
+                        .filter(|digest| rejected(peers, digest).is_none())
+                        .filter(|digest| !digest.is_empty() && in_store(host, digest)),
+                );
+            } else if held.digest != NO_BUNDLE {
                 bundles.wanted.insert(held.digest.clone());
             }
             bundles.held.insert(*id, held);
@@ -119,6 +130,14 @@ pub fn assess(model: &Model<'_>) -> Bundles {
     }
     unlisted(model, &mut bundles);
     bundles
+}
+
+/// Why a bundle stops a worker of ours, if it does.
+fn rejected<'a>(peers: &'a Peers, digest: &String) -> Option<&'a String> {
+    let others = peers.others.values().filter(|unit| !unit.leaving);
+    std::iter::once(&peers.ours)
+        .chain(others)
+        .find_map(|unit| unit.rejected_bundles.get(digest))
 }
 
 /// Whether another unit got something else from the same URL, because it changed between two
@@ -205,17 +224,26 @@ pub fn bring(model: &Model<'_>, bundles: &Bundles) -> Vec<Step> {
 }
 
 /// The steps that take bundles away that nobody wants. What a running worker was started with is
-/// only moved off the plugin path: it may still open files of it.
+/// only moved off the plugin path: it may still open files of it. So is what a client was told of
+/// while something newer has not been loaded everywhere, and what stopped a worker.
 #[must_use]
 pub fn put_away(model: &Model<'_>, bundles: &Bundles, worker_stopped: bool) -> Vec<Step> {
     let host = &model.seen.host;
-    if model.peers.is_none() {
+    let Some(peers) = &model.peers else {
         return Vec::new();
-    }
-    let in_use = |digest: &String| match &host.started {
+    };
+    let told = |digest: &String| {
+        let known = peers.application.clients.iter();
+        known
+            .filter(|(id, _)| model.clients.contains_key(id))
+            .any(|(_, client)| client.digest == *digest)
+    };
+    let held = |digest: &String| bundles.held.values().any(|held| held.digest == *digest);
+    let running = |digest: &String| match &host.started {
         Some(started) => started.plugins.contains(digest),
         None => !worker_stopped,
     };
+    let in_use = |digest: &String| running(digest) || told(digest) || held(digest);
     let unwanted = |digest: &&String| !bundles.wanted.contains(*digest);
     let stored = host.bundles.keys().filter(unwanted).map(|digest| {
         if in_use(digest) {

@@ -11,6 +11,7 @@ mod status;
 mod step;
 pub mod steps;
 pub mod tls;
+mod trial;
 pub mod turns;
 pub mod unit;
 pub mod users;
@@ -396,7 +397,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
         &mut findings,
     );
     let standing = rolling::standing(&model, &goal.worker);
-    let rolling = rolling::ours(&model, &goal.worker, standing);
+    let rolling = rolling::ours(&model, &goal.worker, standing, layout);
     let mut steps = steps::diff(
         &model,
         &goal,
@@ -407,6 +408,8 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
         layout,
     );
 
+    let attempt = trial::attempt(&model, &goal.worker, layout);
+    let verdict = trial::judge(&model, &goal.worker, attempt.as_ref());
     let now = model.peers.as_ref().map(|peers| {
         let round = unit::Round {
             bundles: &bundles,
@@ -416,6 +419,8 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
             rolling: &rolling,
             internal: internal::reached(&model, &goal, standing, layout),
             stopped: matches!(goal.worker, goal::WorkerGoal::Stop),
+            attempt: attempt.as_ref(),
+            verdict: verdict.as_ref(),
         };
         (peers, unit::data(&model, peers, &round, layout))
     });
@@ -434,6 +439,8 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
     }
     let mut minted = std::mem::take(&mut door.minted);
     let mut wake = status::wake(&model, standing, &bundles);
+    // It counts once Juju has kept it.
+    wake.extend(verdict.map(|_| crate::limits::NEXT_HOOK_S));
     wake.append(&mut door.wake_after_s);
     if let Some(lead) = &mut lead {
         minted.append(&mut lead.minted);

@@ -10,7 +10,7 @@
 
 use super::goal::WorkerGoal;
 use crate::fingerprint;
-use crate::layout::WORKER_SERVICE;
+use crate::layout::{Layout, WORKER_SERVICE};
 use crate::model::Model;
 use crate::observation::{Hook, StartFacts};
 
@@ -129,13 +129,16 @@ pub struct Rolling {
     pub wants: Option<String>,
     /// Whether an outdated worker may be restarted now.
     pub may_restart: bool,
+    /// A worker that systemd keeps starting with something that is not wanted any more does not wait
+    /// for its next attempt.
+    pub restarts_now: bool,
     /// `turn-done`.
     pub done: Option<u64>,
 }
 
 /// Our own part.
 #[must_use]
-pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing) -> Rolling {
+pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing, layout: &Layout) -> Rolling {
     let Some(peers) = &model.peers else {
         return Rolling::default();
     };
@@ -163,8 +166,26 @@ pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing) -> Rolling
             .filter(|_| standing == Standing::Outdated && !alone)
             .map(|facts| reason(facts, model)),
         may_restart: standing == Standing::Outdated && (alone || open.is_some() || was_down),
+        restarts_now: attempts(model, goal, layout),
         done,
     }
+}
+
+/// Whether systemd is between two attempts to start what is not wanted any more.
+fn attempts(model: &Model<'_>, goal: &WorkerGoal, layout: &Layout) -> bool {
+    let WorkerGoal::Run { files, .. } = goal else {
+        return false;
+    };
+    let host = &model.seen.host;
+    let attempts = host
+        .services
+        .get(WORKER_SERVICE)
+        .is_some_and(|fact| fact.active == "activating");
+    let next = host.files.get(&layout.start_facts());
+    let wanted = files
+        .last()
+        .map(|file| fingerprint::sha256(file.content.expose()));
+    attempts && next.is_some() && next.map(|file| &file.sha256) != wanted.as_ref()
 }
 
 fn reason(facts: &StartFacts, model: &Model<'_>) -> String {

@@ -14,6 +14,20 @@ use crate::wire;
 
 /// Bad options and failed steps.
 pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
+    let rejection = model.rejection.iter().map(|rejection| {
+        let rejected = &rejection.rejected;
+        match rejection.by {
+            None => Finding::new(
+                Id::OptionRejected,
+                [("option", &rejected.options), ("cause", &rejected.cause)],
+            ),
+            Some(number) => {
+                let unit = format!("{}/{number}", model.seen.identity.application);
+                let cause = format!("option {}: {}", rejected.options, rejected.cause);
+                Finding::new(Id::RollStopped, [("unit", &unit), ("cause", &cause)])
+            }
+        }
+    });
     let options = model.config_problems.iter().map(|problem| {
         Finding::new(
             Id::ConfigInvalid,
@@ -39,7 +53,11 @@ pub(super) fn problems(model: &Model<'_>) -> Vec<Finding> {
         .iter()
         .filter(|(_, relation)| relation.life == Life::Live && wire::transfer::read(relation).1)
         .map(|(id, _)| Finding::new(Id::TransferFaulty, [("relation", id.to_string().as_str())]));
-    options.chain(failures).chain(transfers).collect()
+    options
+        .chain(rejection)
+        .chain(failures)
+        .chain(transfers)
+        .collect()
 }
 
 /// What Kafka's clients log when brokers do not answer or let nobody in. They are parts of a
@@ -53,7 +71,7 @@ const BROKERS: [&str; 6] = [
     "SaslAuthenticationException",
 ];
 
-fn is_about_brokers(cause: &str) -> bool {
+pub(super) fn is_about_brokers(cause: &str) -> bool {
     BROKERS.iter().any(|words| cause.contains(words))
 }
 

@@ -107,7 +107,10 @@ pub fn diff(
         None => true,
         Some(fact) => matches!(fact.active.as_str(), "inactive" | "failed"),
     };
-    steps.extend(bundles::put_away(model, bundles, stopped));
+    // Nor must a worker that waits for its turn miss what it was started with.
+    if standing != Standing::Outdated || rolling.may_restart {
+        steps.extend(bundles::put_away(model, bundles, stopped));
+    }
     if let Some(users) = users
         && unit::gateway_runs(model)
         && goal.gateway.is_some()
@@ -210,6 +213,11 @@ fn worker(
             Standing::Outdated if rolling.may_restart => vec![Step::RestartUnit {
                 unit: unit(),
                 reason: "what it was started with is out of date".to_owned(),
+            }],
+            // Between two attempts with something that is not wanted any more.
+            Standing::InBetween if rolling.restarts_now => vec![Step::RestartUnit {
+                unit: unit(),
+                reason: "what it cannot start with was taken back".to_owned(),
             }],
             Standing::Outdated
             | Standing::Fit

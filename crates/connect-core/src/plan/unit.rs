@@ -1,14 +1,19 @@
 //! What this unit can truthfully say of itself.
 
+use std::collections::BTreeMap;
+
 use super::bundles::{self, Bundles};
 use super::rolling::{Rolling, Standing, is_healthy};
 use super::tls::Door;
+use super::trial::Verdict;
 use super::users::Users;
 use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, Layout};
 use crate::limits;
 use crate::model::Model;
-use crate::model::peer::{Peers, Reached, UnitData};
+use crate::model::options::{self, Good, Rejected};
+use crate::model::peer::{Attempt, Peers, Reached, UnitData};
+use crate::observation::Hook;
 
 /// Whether the gateway serves exactly the users that should be served, as it says itself.
 #[must_use]
@@ -50,6 +55,10 @@ pub struct Round<'a> {
     pub internal: Option<Reached>,
     /// The worker is not to run.
     pub stopped: bool,
+    /// The start that has not succeeded yet.
+    pub attempt: Option<&'a Attempt>,
+    /// What the worker does not bear.
+    pub verdict: Option<&'a Verdict>,
 }
 
 /// Our unit databag as it should be now.
@@ -63,6 +72,8 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         rolling,
         internal,
         stopped,
+        attempt,
+        verdict,
     } = *round;
     let before = &peers.ours;
     let tls = door.data(model.seen, before.tls.as_ref());
@@ -134,6 +145,17 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         } else {
             before.unwell_since.or(Some(model.seen.now))
         },
+        attempt: attempt.cloned(),
+        good: if standing == Standing::Fit {
+            host.started.as_ref().map(|started| Good {
+                options: options::of(&model.options),
+                plugins: started.plugins.clone(),
+            })
+        } else {
+            before.good.clone()
+        },
+        rejected: rejected(model, before, verdict),
+        rejected_bundles: rejected_bundles(model, before, bundles, verdict),
         cause: host
             .worker_log_cause
             .as_ref()
@@ -147,10 +169,40 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
     }
 }
 
+/// An operator who asks for a restart of this unit has what was rejected tried again.
+fn tries_again(model: &Model<'_>) -> bool {
+    matches!(model.seen.hook, Hook::RestartRequested { force: false, .. })
+}
+
+fn rejected(model: &Model<'_>, before: &UnitData, verdict: Option<&Verdict>) -> Option<Rejected> {
+    if let Some(Verdict::Options(rejected)) = verdict {
+        return Some(rejected.clone());
+    }
+    let newest = options::fingerprint(&options::of(&model.seen.config));
+    let rejected = before.rejected.as_ref();
+    rejected
+        .filter(|rejected| rejected.fingerprint == newest && !tries_again(model))
+        .cloned()
+}
+
+fn rejected_bundles(
+    model: &Model<'_>,
+    before: &UnitData,
+    bundles: &Bundles,
+    verdict: Option<&Verdict>,
+) -> BTreeMap<String, String> {
+    let held = |digest: &String| bundles.held.values().any(|held| held.digest == *digest);
+    let mut rejected = before.rejected_bundles.clone();
+    rejected.retain(|digest, _| held(digest) && !tries_again(model));
+    if let Some(Verdict::Bundles(guilty)) = verdict {
+        rejected.extend(guilty.clone());
+    }
+    rejected
+}
+
 /// Whether this hook says that our own unit is going away, while clients may stay.
 #[must_use]
 pub fn leaves(model: &Model<'_>) -> bool {
-    use crate::observation::Hook;
     match &model.seen.hook {
         Hook::RelationDeparted { departing_unit, .. } => {
             *departing_unit == model.seen.identity.unit()

@@ -52,6 +52,10 @@ catalogue! {
         "option {option}: {fault}"
         "A config option has a value that cannot be used. Nothing the options decide is changed until it is good: a running worker goes on as it is."
         "Correct the option with `juju config`."
+    OptionRejected "option-rejected" Blocked
+        "option {option}: worker exits: {cause}"
+        "This unit's worker exited with the newest options. It runs with the last good values again; the other workers were not restarted. The cause is from the worker's log."
+        "Correct the option with `juju config`, or run the action `restart` on this unit to try it once more."
     StepFailed "step-failed" Blocked
         "cannot {step}: {reason}"
         "A change of this machine failed; it is tried again by itself."

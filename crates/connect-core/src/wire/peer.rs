@@ -46,11 +46,15 @@ const TURN_DONE: &str = "turn-done";
 const HEALTHY: &str = "healthy";
 const UNWELL_SINCE: &str = "unwell-since";
 const CAUSE: &str = "cause";
+const ATTEMPT: &str = "attempt";
+const GOOD: &str = "good";
+const REJECTED: &str = "rejected";
+const REJECTED_BUNDLES: &str = "rejected-bundles";
 const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 16] = [
+pub const UNIT_KEYS: [&str; 20] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
@@ -62,6 +66,10 @@ pub const UNIT_KEYS: [&str; 16] = [
     HEALTHY,
     UNWELL_SINCE,
     CAUSE,
+    ATTEMPT,
+    GOOD,
+    REJECTED,
+    REJECTED_BUNDLES,
     FAULTS,
     VERSION,
     TLS,
@@ -137,6 +145,10 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         healthy: plain(HEALTHY).is_some_and(|text| text == "true"),
         unwell_since: plain(UNWELL_SINCE).and_then(|text| text.parse().ok()),
         cause: plain(CAUSE),
+        attempt: json(bag, ATTEMPT),
+        good: json(bag, GOOD),
+        rejected: json(bag, REJECTED),
+        rejected_bundles: json(bag, REJECTED_BUNDLES).unwrap_or_default(),
         faults: json(bag, FAULTS).unwrap_or_default(),
         version: plain(VERSION),
         tls: json(bag, TLS),
@@ -160,6 +172,10 @@ pub fn write_unit(data: &UnitData) -> Databag {
         healthy,
         unwell_since,
         cause,
+        attempt,
+        good,
+        rejected,
+        rejected_bundles,
         faults,
         version,
         tls,
@@ -181,6 +197,13 @@ pub fn write_unit(data: &UnitData) -> Databag {
         (HEALTHY, Some(healthy.to_string())),
         (UNWELL_SINCE, unwell_since.map(|since| since.to_string())),
         (CAUSE, cause.clone()),
+        (ATTEMPT, attempt.as_ref().map(text)),
+        (GOOD, good.as_ref().map(text)),
+        (REJECTED, rejected.as_ref().map(text)),
+        (
+            REJECTED_BUNDLES,
+            (!rejected_bundles.is_empty()).then(|| text(rejected_bundles)),
+        ),
         (FAULTS, map(faults)),
         (VERSION, version.clone()),
         (TLS, tls.as_ref().map(text)),

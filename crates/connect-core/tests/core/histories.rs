@@ -38,6 +38,11 @@ enum Happening {
     LoseFiles(u8),
     Setting(bool),
     BadSetting(bool),
+    UnbearableSetting(bool),
+    RestartAll,
+    PassOver,
+    LoseUnit(u8),
+    FindUnits,
     Connect(u8),
     ServePlugins(bool),
 }
@@ -65,7 +70,12 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<u8>().prop_map(LoseFiles),
         1 => any::<bool>().prop_map(Setting),
         1 => any::<bool>().prop_map(BadSetting),
-        1 => any::<u8>().prop_map(Connect),
+        1 => any::<bool>().prop_map(UnbearableSetting),
+        1 => Just(RestartAll),
+        1 => Just(PassOver),
+        1 => any::<u8>().prop_map(LoseUnit),
+        1 => Just(FindUnits),
+        2 => any::<u8>().prop_map(Connect),
         1 => any::<bool>().prop_map(ServePlugins),
     ]
 }
@@ -96,9 +106,51 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
     let unit = |choice: u8| pick(&units, choice).unwrap();
     match what {
         Happening::Hook(choice) => {
-            world.hook(unit(choice), reconcile());
+            if !world.units[&unit(choice)].gone {
+                world.hook(unit(choice), reconcile());
+            }
         }
-        Happening::FailingHook(choice) => world.failing_hook(unit(choice), &reconcile()),
+        Happening::FailingHook(choice) => {
+            if !world.units[&unit(choice)].gone {
+                world.failing_hook(unit(choice), &reconcile());
+            }
+        }
+        Happening::UnbearableSetting(on) => {
+            let interval = if on { "never" } else { "9999" };
+            let text = format!("offset.flush.interval.ms={interval}");
+            world
+                .config
+                .insert("worker-config".to_owned(), ConfigValue::Text(text));
+        }
+        Happening::RestartAll | Happening::PassOver => {
+            let leader = world.leader;
+            if world
+                .units
+                .get(&leader)
+                .is_some_and(|machine| !machine.gone)
+            {
+                world.actions += 1;
+                let all = matches!(what, Happening::RestartAll);
+                let hook = Hook::RestartRequested {
+                    id: world.actions.to_string(),
+                    all,
+                    force: !all,
+                };
+                world.hook(leader, hook);
+            }
+        }
+        Happening::LoseUnit(choice) => {
+            let lost = unit(choice);
+            // Juju gives the lead to another one when it hears nothing of the leader.
+            if lost != world.leader {
+                world.units.get_mut(&lost).unwrap().gone = true;
+            }
+        }
+        Happening::FindUnits => {
+            for machine in world.units.values_mut() {
+                machine.gone = false;
+            }
+        }
         Happening::Tick => world.tick(),
         Happening::AddClient(id, url) => {
             // A relation's number is never used again.
@@ -131,13 +183,20 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
         }
         Happening::Rotate(choice) => {
             if let Some(id) = pick(&clients, choice)
-                && world.units.contains_key(&world.leader)
+                && world
+                    .units
+                    .get(&world.leader)
+                    .is_some_and(|machine| !machine.gone)
             {
                 world.hook(world.leader, Hook::RotateRequested { relation: id });
             }
         }
         Happening::RotateInternal => {
-            if world.units.contains_key(&world.leader) {
+            if world
+                .units
+                .get(&world.leader)
+                .is_some_and(|machine| !machine.gone)
+            {
                 world.hook(world.leader, Hook::RotateInternalRequested);
             }
         }
@@ -155,7 +214,11 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
             Some(_) => provider.answer(world),
             None => {}
         },
-        Happening::MoveLeader(choice) => world.leader = unit(choice),
+        Happening::MoveLeader(choice) => {
+            if !world.units[&unit(choice)].gone {
+                world.leader = unit(choice);
+            }
+        }
         Happening::AddUnit => {
             let next = units.iter().max().unwrap() + 1;
             if units.len() < 4 {
@@ -164,7 +227,8 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
         }
         Happening::RemoveUnit(choice) => {
             let leaving = unit(choice);
-            if units.len() > 1 {
+            let stays = |unit: &&u32| **unit != leaving && !world.units[*unit].gone;
+            if units.iter().any(|unit| stays(&unit)) && !world.units[&leaving].gone {
                 remove_unit(world, &units, &clients, leaving);
             }
         }
@@ -212,13 +276,7 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
                 .collect();
             if let Some(id) = pick(&told, choice) {
                 let owner = Some(world.tag(id));
-                let connector = Connector {
-                    owner,
-                    ..Connector::default()
-                };
-                world
-                    .connectors
-                    .insert(format!("connector-{id}"), connector);
+                world.run_connector(&format!("connector-{id}"), owner, 3);
             }
         }
         Happening::ServePlugins(up) => serve(world, up),
@@ -239,10 +297,14 @@ fn remove_unit(world: &mut World, units: &[u32], clients: &[u32], leaving: u32) 
     }
     world.hook(leaving, Hook::Leave);
     if world.leader == leaving {
-        world.leader = *units.iter().find(|unit| **unit != leaving).unwrap();
+        let stays = |unit: &&u32| **unit != leaving && !world.units[*unit].gone;
+        world.leader = *units.iter().find(stays).unwrap();
     }
     world.units.remove(&leaving);
     for other in units.iter().filter(|unit| **unit != leaving) {
+        if world.units[other].gone {
+            continue;
+        }
         world.hook(
             *other,
             Hook::RelationDeparted {
@@ -275,10 +337,15 @@ proptest! {
         // The troubles end, and everything finds its place.
         world.kafka_up = true;
         world.config.remove("rest-port");
+        world.config.remove("worker-config");
+        for machine in world.units.values_mut() {
+            machine.gone = false;
+        }
         serve(&mut world, true);
         for client in world.clients.values_mut() {
             client.theirs.insert("requested-secrets".to_owned(), FIVE.to_owned());
         }
+        world.tick();
         world.now += 1000;
         world.settle();
         let scheme = if world.certificates.is_some() {

@@ -25,4 +25,5 @@ mod properties;
 mod rolls;
 mod schemas;
 mod statuses;
+mod trials;
 mod world;

@@ -129,6 +129,8 @@ pub struct Machine {
     pub queued: bool,
     /// Its gateway does not look at new users.
     pub deaf: bool,
+    /// Its worker exits at its start, for this reason.
+    pub exits: Option<String>,
     /// Its worker does not become healthy, whatever happens.
     pub unfit: bool,
     /// Its healthy worker was restarted by a plan, and is not back.
@@ -158,6 +160,7 @@ pub struct World {
     pub plugins: BTreeMap<String, Served>,
     pub connectors: BTreeMap<String, Connector>,
     pub group: Group,
+    pub actions: u32,
     members: BTreeSet<u32>,
     pub now: u64,
     pub counter: u64,
@@ -221,6 +224,7 @@ impl World {
             plugins: BTreeMap::new(),
             connectors: BTreeMap::new(),
             group: Group::default(),
+            actions: 0,
             members: BTreeSet::new(),
             now: 1_800_000_000,
             counter: 0,
@@ -286,13 +290,24 @@ impl World {
                 machine.start_worker();
             }
             machine.look_at_users();
+            let cause = machine.reason_to_exit(&self.layout);
+            if machine.worker_wanted() && cause.is_some() {
+                machine.exit();
+            } else if machine.worker_wanted() && !machine.worker_active() {
+                // systemd's next attempt.
+                machine.attempt();
+            }
             let active = machine.worker_active();
+            machine.exits.clone_from(&cause);
             machine.healthy = active && kafka_up && !machine.unfit && !machine.gone;
             if machine.healthy {
                 machine.turning = false;
             }
             machine.host.worker_log_cause =
                 (active && !kafka_up).then(|| "Timed out waiting for a node assignment".to_owned());
+            if machine.exits.is_some() {
+                machine.host.worker_log_cause.clone_from(&machine.exits);
+            }
         }
         self.rebalance();
     }
@@ -1001,7 +1016,8 @@ impl World {
 
     /// The relation goes away: broken on every unit, then gone.
     pub fn remove_client(&mut self, id: RelationId) {
-        for number in self.units.keys().copied().collect::<Vec<_>>() {
+        let units = self.units.iter().filter(|(_, machine)| !machine.gone);
+        for number in units.map(|(number, _)| *number).collect::<Vec<_>>() {
             let hook = Hook::RelationBroken {
                 endpoint: "connect-client".to_owned(),
                 id,
@@ -1091,10 +1107,48 @@ impl Machine {
             .entry(WORKER_SERVICE.to_owned())
             .or_default()
             .active = "active".to_owned();
+        self.host.services.get_mut(WORKER_SERVICE).unwrap().restarts = 0;
         let facts = &self.files[&layout.start_facts()].bytes;
         self.host.started = Some(serde_json::from_slice(facts).unwrap());
         self.healthy = false;
         self.starts += 1;
+    }
+
+    /// Whether systemd keeps the worker running, or keeps trying to.
+    fn worker_wanted(&self) -> bool {
+        let fact = self.host.services.get(WORKER_SERVICE);
+        fact.is_some_and(|fact| matches!(fact.active.as_str(), "active" | "activating"))
+    }
+
+    /// What is on disk for the next start makes a worker exit: an option's value, or a plugin.
+    fn reason_to_exit(&self, layout: &Layout) -> Option<String> {
+        let properties = self.files.get(&layout.worker_properties())?;
+        let properties = String::from_utf8_lossy(&properties.bytes).into_owned();
+        if properties.contains("offset.flush.interval.ms=never") {
+            return Some(
+                "ConfigException: Invalid value never for configuration offset.flush.interval.ms"
+                    .to_owned(),
+            );
+        }
+        properties
+            .contains("/bad0/")
+            .then(|| "NoClassDefFoundError: com/example/Missing".to_owned())
+    }
+
+    fn exit(&mut self) {
+        let fact = self.host.services.get_mut(WORKER_SERVICE).unwrap();
+        fact.active = "activating".to_owned();
+        fact.restarts += 1;
+        self.host.started = None;
+        self.healthy = false;
+    }
+
+    fn attempt(&mut self) {
+        let fact = self.host.services.get_mut(WORKER_SERVICE).unwrap();
+        fact.active = "active".to_owned();
+        let facts = &self.files[&Layout::new("").start_facts()].bytes;
+        self.host.started = Some(serde_json::from_slice(facts).unwrap());
+        self.healthy = false;
     }
 
     fn gateway_runs(&self) -> bool {

@@ -291,10 +291,14 @@ impl Leader<'_> {
             .collect()
     }
 
+    /// The client's bundle; the last one that every unit has loaded while another one comes.
     fn digest(&self, id: RelationId) -> String {
         let held = self.bundles.held.get(&id).map(|held| held.digest.clone());
-        held.filter(|digest| digest != NO_BUNDLE)
-            .unwrap_or_default()
+        let held = held.filter(|digest| digest != NO_BUNDLE);
+        match self.peers.application.clients.get(&id) {
+            Some(known) if !self.unready(id).is_empty() => known.digest.clone(),
+            Some(_) | None => held.unwrap_or_default(),
+        }
     }
 }
 
