@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format bench docs \
+.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format fuzz bench docs \
 	check-alone check ci clean
 
 # Absolute, for tests run in their crate's directory.
@@ -60,6 +60,10 @@ lint: ## clippy on all targets, warnings denied; formatting
 
 format: ## format the code
 	cargo fmt --all
+
+fuzz: ## mutate archives for long: SECONDS each target (600), from SEED (the time)
+	FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+		cargo test --locked -p connect-plugins --test fuzz -- --nocapture
 
 bench: demo-parts ## compare with the alternatives, side by side, in one run (ONLY=group)
 	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))

@@ -208,7 +208,9 @@ fn admit(
     };
     let item = work.path().join("item");
     let staged = staged::take_over(&item.join(PATH).join(BUNDLE), limits)?;
-    let contract = contract.checked(&staged)?;
+    let mut contract = contract.checked(&staged)?;
+    let rivals = store::rivals(store, &digest, &contract);
+    contract.warnings.extend(rivals);
     write_contract(&item.join(CONTRACT), &contract)?;
     store::sync_everything(&item).map_err(BundleError::write("sync", &item))?;
     let aside = work.path().join("replaced");

@@ -51,6 +51,12 @@ impl Limits {
     pub(crate) const CONTRACT_FILE: u64 = 1 << 20;
     /// Classes in a contract. A hundred is a lot.
     pub(crate) const CONTRACT_CLASSES: usize = 10_000;
+    /// Warnings in a contract.
+    pub(crate) const WARNINGS: usize = 200;
+    /// Bytes of class files that are looked at where manifests are missing: a second's work.
+    pub(crate) const SCANNED_BYTES: u64 = 256 << 20;
+    /// Classes that are remembered meanwhile, each a few hundred bytes of memory.
+    pub(crate) const SCANNED_CLASSES: usize = 60_000;
 }
 
 impl Default for Limits {

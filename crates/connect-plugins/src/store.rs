@@ -182,6 +182,31 @@ pub(crate) fn sync_everything(below: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(fs::File::open(below)?)?)
 }
 
+/// Warnings of connectors that another bundle of the store has in the same version: the worker picks
+/// one of the two. Plugins without a version say nothing about sameness.
+pub(crate) fn rivals(store: &Path, digest: &Digest, contract: &Contract) -> Vec<String> {
+    // A warning less is better than no bundle.
+    let others = list(store).unwrap_or_default();
+    let mut warnings = Vec::new();
+    for class in contract.classes.iter().filter(|it| it.kind.is_connector()) {
+        let same = |(other, rival): &(&Digest, &Contract)| {
+            *other != digest
+                && rival
+                    .classes
+                    .iter()
+                    .any(|it| it.class == class.class && it.version == class.version)
+        };
+        if let (Some(version), Some((other, _))) = (&class.version, others.iter().find(same)) {
+            let other = &other.as_str()[..12];
+            let class = &class.class;
+            warnings.push(format!(
+                "`{class}` {version} is also in bundle {other}, with other content"
+            ));
+        }
+    }
+    warnings
+}
+
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }

@@ -10,6 +10,7 @@
 )]
 
 pub mod archive;
+pub mod mutate;
 mod server;
 
 pub use server::{Behaviour, Body, MisbehavingServer, Request, Script};

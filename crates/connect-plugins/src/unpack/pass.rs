@@ -38,7 +38,7 @@ pub fn unpack(
     if content == Content::Nothing {
         return Ok(None);
     }
-    contract::read(directory, tree.files(), tree.bytes(), limits).map(Some)
+    contract::read(directory, &mut tree, limits).map(Some)
 }
 
 fn entries(

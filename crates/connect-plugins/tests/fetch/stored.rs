@@ -3,7 +3,8 @@
 use std::fs;
 
 use connect_plugins::{
-    Admitted, Digest, Kind, list, load_contract, move_bundle, remove, sweep_staging,
+    Admitted, Digest, Kind, list, load_contract, move_bundle, plugin_path_entry, remove,
+    sweep_staging,
 };
 use testkit::Behaviour;
 use testkit::archive::TarBuilder;
@@ -227,23 +228,153 @@ fn manifests_name_the_classes_of_every_kind() {
 }
 
 #[test]
-fn connectors_without_manifests_are_found_by_their_class_files() {
+fn plugins_without_manifests_are_found_by_their_class_files() {
+    const CONVERTER: &str = "org.apache.kafka.connect.converters.NumberConverter";
     let old = plugin::jar_without_manifests(&[
         ("b.BaseConnector", SOURCE, true),
         ("b.DeepConnector", "b.BaseConnector", false),
         ("b.OtherConnector", "java.lang.Object", false),
         ("b.LoopConnector", "b.LoopConnector", false),
+        ("b.Shout", TRANSFORM, false),
+        ("b.Numbers", CONVERTER, false),
     ]);
+    let expected = [
+        "b.DeepConnector Source unlisted",
+        "b.Numbers Converter unlisted",
+        "b.Numbers HeaderConverter unlisted",
+        "b.Shout Transform unlisted",
+    ];
     let (found, has_manifests, _) = classes(&[("old.jar", old.clone())]);
-    assert_eq!(found, ["b.DeepConnector Source unlisted"]);
-    assert!(!has_manifests);
+    assert_eq!(found, expected);
+    assert!(has_manifests, "ours");
     // One jar with manifests does not speak for the other.
-    let (_, has_manifests, _) = classes(&[("old.jar", old), ("new.jar", jar(&[(SINK, "a.C")]))]);
-    assert!(!has_manifests);
+    let (found, has_manifests, _) =
+        classes(&[("old.jar", old), ("new.jar", jar(&[(SINK, "a.C")]))]);
+    assert_eq!(found[0], "a.C Sink");
+    assert_eq!(found[1..], expected);
+    assert!(has_manifests, "ours");
     let loose = class_file("c.LooseConnector", SINK, false);
     let (found, has_manifests, _) = classes(&[("c/LooseConnector.class", loose)]);
     assert_eq!(found, ["c.LooseConnector Sink unlisted"]);
+    assert!(has_manifests, "ours");
+}
+
+#[test]
+fn missing_manifests_are_written_beside_the_clients_files() {
+    let old = plugin::jar_without_manifests(&[("b.OneConnector", SOURCE, false)]);
+    let new = jar(&[(SINK, "a.C")]);
+    let loose = class_file("c.LooseConnector", SINK, false);
+    let manifest = |class: &str| format!("{class}\n").into_bytes();
+    let path = |interface: &str| format!("META-INF/services/{interface}");
+    let ours = "kafka-connect-charm-services.jar";
+    for (name, files, added, completed) in [
+        ("all listed", vec![("a.jar", new.clone())], vec![], false),
+        (
+            "a jar without",
+            vec![("a.jar", new), ("lib/old-1.2.jar", old.clone())],
+            vec![ours.to_owned()],
+            true,
+        ),
+        (
+            "class files",
+            vec![("c/LooseConnector.class", loose.clone())],
+            vec![path(SINK)],
+            true,
+        ),
+        (
+            "class files with a manifest that leaves one out",
+            vec![
+                ("c/LooseConnector.class", loose),
+                (&*path(SINK), manifest("c.Other")),
+            ],
+            vec![],
+            false,
+        ),
+        (
+            "our name is taken",
+            vec![("Kafka-Connect-Charm-Services.jar", old)],
+            vec![],
+            false,
+        ),
+    ] {
+        let place = Place::new();
+        let tar = files
+            .iter()
+            .fold(TarBuilder::new(), |tar, (name, content)| {
+                tar.file(name, content.clone())
+            });
+        let stored = place.fetch_stored(tar.finish());
+        let location = plugin_path_entry(&place.store(), &stored.digest).join("bundle");
+        for (file, content) in &files {
+            assert_eq!(
+                &fs::read(location.join(file)).unwrap(),
+                content,
+                "{name}: {file}"
+            );
+        }
+        let there: Vec<String> = crate::place::listing(&location)
+            .iter()
+            .filter_map(|line| line.strip_suffix(" 100644").map(str::to_owned))
+            .filter(|file| !files.iter().any(|(theirs, _)| theirs == file))
+            .collect();
+        assert_eq!(there, added, "{name}");
+        assert_eq!(stored.contract.completed, completed, "{name}");
+        assert_eq!(
+            stored.contract.has_manifests,
+            completed || name == "all listed",
+            "{name}"
+        );
+        if added == [ours] {
+            let file = fs::File::open(location.join(ours)).unwrap();
+            let mut jar = zip::ZipArchive::new(file).unwrap();
+            let mut text = String::new();
+            let mut entry = jar.by_name(&path(SOURCE)).unwrap();
+            std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+            assert_eq!(text, "b.OneConnector\n");
+            let version = &stored
+                .contract
+                .classes
+                .iter()
+                .find(|it| it.class == "b.OneConnector");
+            assert_eq!(version.unwrap().version.as_deref(), Some("1.2"));
+        }
+    }
+}
+
+#[test]
+fn a_plugin_that_cannot_be_judged_leaves_the_worker_scanning() {
+    let strange = "org.apache.kafka.connect.runtime.Herder";
+    let jar = plugin::jar_without_manifests(&[
+        ("b.OneConnector", SOURCE, false),
+        ("b.Strange", strange, false),
+    ]);
+    let (_, has_manifests, warnings) = classes(&[("a.jar", jar)]);
     assert!(!has_manifests);
+    assert_eq!(
+        warnings,
+        ["it is not clear whether `b.Strange` is a plugin"]
+    );
+}
+
+#[test]
+fn the_same_class_in_two_bundles_is_told() {
+    let place = Place::new();
+    let body = |more: &str| {
+        TarBuilder::new()
+            .file("acme-1.0.jar", jar(&[(SINK, "a.C")]))
+            .file(more, "x")
+            .finish()
+    };
+    let first = place.fetch_stored(body("one"));
+    assert_eq!(first.contract.warnings, [""; 0]);
+    let second = place.fetch_stored(body("two"));
+    let other = &first.digest.as_str()[..12];
+    assert_eq!(
+        second.contract.warnings,
+        [format!(
+            "`a.C` 1.0 is also in bundle {other}, with other content"
+        )]
+    );
 }
 
 #[test]

@@ -73,11 +73,11 @@ fn class_path(class: &str) -> String {
 #[must_use]
 pub fn class_file(name: &str, parent: &str, is_abstract: bool) -> Vec<u8> {
     let mut bytes = b"\xca\xfe\xba\xbe\0\0\0\x3d".to_vec();
-    // Five places: the long, which takes two, is there because readers forget that.
-    bytes.extend(7_u16.to_be_bytes());
+    // The long, which takes two places, is there because readers forget that.
+    bytes.extend(9_u16.to_be_bytes());
     bytes.extend([5, 0, 0, 0, 0, 0, 0, 0, 1]);
-    for text in [name, parent] {
-        let text = text.replace('.', "/");
+    let dots = |name: &str| name.replace('.', "/");
+    for text in [dots(name), dots(parent), "<init>".into(), "()V".into()] {
         let length = u16::try_from(text.len()).expect("test names are short");
         bytes.push(1);
         bytes.extend(length.to_be_bytes());
@@ -86,7 +86,8 @@ pub fn class_file(name: &str, parent: &str, is_abstract: bool) -> Vec<u8> {
     bytes.extend([7, 0, 3, 7, 0, 4]);
     let flags: u16 = 0x0021 | if is_abstract { 0x0400 } else { 0 };
     bytes.extend(flags.to_be_bytes());
-    bytes.extend([0, 5, 0, 6]);
-    bytes.extend([0; 8]);
+    bytes.extend([0, 7, 0, 8]);
+    // No interfaces, no fields; one method, the public constructor, without code; no attributes.
+    bytes.extend([0, 0, 0, 0, 0, 1, 0, 1, 0, 5, 0, 6, 0, 0, 0, 0]);
     bytes
 }
