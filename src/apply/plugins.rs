@@ -97,12 +97,12 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
 
 async fn one(options: FetchOptions) -> Fetched {
     match connect_plugins::fetch(options).await {
-        Ok(Admitted::Stored(stored)) => {
-            if !stored.confinement.is_complete() {
+        Ok(Admitted::Stored(stored) | Admitted::Unchanged(stored)) => {
+            if let Some(confinement) = stored.confinement.filter(|it| !it.is_complete()) {
                 // Juju logs it as a warning.
                 eprintln!(
-                    "plugin {} was unpacked {}: an older kernel",
-                    stored.digest, stored.confinement
+                    "plugin {} was unpacked {confinement}: an older kernel",
+                    stored.digest
                 );
             }
             Fetched::Stored {

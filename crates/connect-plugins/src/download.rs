@@ -5,9 +5,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
-use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Certificate, Client, NoProxy, Proxy, Response};
+use reqwest::header::{
+    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION,
+};
+use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::{Certificate, Client, NoProxy, Proxy, Response, StatusCode};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -16,7 +18,8 @@ use tokio::time::timeout;
 
 use crate::error::{BundleError, NetworkCause, Stage};
 use crate::limits::Limit;
-use crate::options::FetchOptions;
+use crate::options::{Allowed, FetchOptions};
+use crate::reference::Reference;
 use crate::safe_url::SafeUrl;
 
 const REDIRECTS: usize = 5;
@@ -40,36 +43,82 @@ pub(crate) struct Validators {
     pub(crate) last_modified: Option<String>,
 }
 
-/// Downloads into the channel. `End` is sent only after the last byte. When the receiver is gone
-/// the reader has made up its mind, and that is no error here.
-pub(crate) async fn download(
+/// A response whose head is fine, before its body.
+pub(crate) struct Answer {
+    response: Response,
+    authority: String,
+    pub(crate) validators: Validators,
+}
+
+/// Asks, conditionally if something is known already. None: it has not changed since.
+pub(crate) async fn ask(
     options: &FetchOptions,
-    pieces: mpsc::Sender<Piece>,
-) -> Result<Validators, BundleError> {
+    known: Option<&Reference>,
+) -> Result<Option<Answer>, BundleError> {
     let authority = options.url.authority();
-    let expired = |stage, limit| BundleError::Timeout {
-        authority: authority.clone(),
-        stage,
-        limit,
-    };
+    if !options.allowed.host(options.url.host()) {
+        return Err(BundleError::HostNotAllowed { authority });
+    }
     let times = &options.timeouts;
-    let request = client(options)?.get(options.url.expose().clone()).send();
-    let mut response = timeout(times.first_byte, request)
+    let mut request = client(options)?.get(options.url.expose().clone());
+    for (name, value) in [
+        (IF_NONE_MATCH, known.and_then(|known| known.etag.as_ref())),
+        (
+            IF_MODIFIED_SINCE,
+            known.and_then(|known| known.last_modified.as_ref()),
+        ),
+    ] {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
+    }
+    let response = timeout(times.first_byte, request.send())
         .await
-        .map_err(|_| expired(Stage::FirstByte, times.first_byte))?
+        .map_err(|_| BundleError::Timeout {
+            authority: authority.clone(),
+            stage: Stage::FirstByte,
+            limit: times.first_byte,
+        })?
         .map_err(|error| classify(error, &authority, times.connect))?;
+    if known.is_some() && response.status() == StatusCode::NOT_MODIFIED {
+        return Ok(None);
+    }
     check(&response, options, &authority)?;
     let validators = Validators {
         etag: header(response.headers(), &ETAG),
         last_modified: header(response.headers(), &LAST_MODIFIED),
     };
+    Ok(Some(Answer {
+        response,
+        authority,
+        validators,
+    }))
+}
+
+/// Downloads the body into the channel. `End` is sent only after the last byte. When the receiver
+/// is gone the reader has made up its mind, and that is no error here.
+pub(crate) async fn download(
+    answer: Answer,
+    options: &FetchOptions,
+    pieces: mpsc::Sender<Piece>,
+) -> Result<(), BundleError> {
+    let Answer {
+        mut response,
+        authority,
+        validators: _,
+    } = answer;
+    let times = &options.timeouts;
     let mut served = 0_u64;
     let (mut stretch, mut waited) = (0_u64, Duration::ZERO);
     loop {
         let asked = Instant::now();
         let piece = timeout(times.stall, response.chunk())
             .await
-            .map_err(|_| expired(Stage::Stall, times.stall))?
+            .map_err(|_| BundleError::Timeout {
+                authority: authority.clone(),
+                stage: Stage::Stall,
+                limit: times.stall,
+            })?
             .map_err(|error| classify(error, &authority, times.connect))?;
         let Some(bytes) = piece else { break };
         served += bytes.len() as u64;
@@ -90,11 +139,11 @@ pub(crate) async fn download(
             )));
         }
         if pieces.send(Piece::Bytes(bytes)).await.is_err() {
-            return Ok(validators);
+            return Ok(());
         }
     }
     drop(pieces.send(Piece::End).await);
-    Ok(validators)
+    Ok(())
 }
 
 fn check(response: &Response, options: &FetchOptions, authority: &str) -> Result<(), BundleError> {
@@ -145,7 +194,7 @@ fn builder(options: &FetchOptions) -> Result<reqwest::ClientBuilder, BundleError
     let mut builder = Client::builder()
         .user_agent(concat!("kafka-connect-charm/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.timeouts.connect)
-        .redirect(Policy::custom(follow))
+        .redirect(Policy::custom(follow(options.allowed.clone())))
         // The URL may hold a token, and the next server has no business with it.
         .referer(false)
         // What this process inherited from its environment is not ours to obey: Juju's proxies are
@@ -204,20 +253,26 @@ fn unusable(reason: &'static str, error: reqwest::Error) -> BundleError {
 #[error("{0}")]
 struct NotFollowed(&'static str);
 
-fn follow(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let from_tls = attempt
-        .previous()
-        .last()
-        .is_some_and(|url| url.scheme() == "https");
-    let bad = SafeUrl::from(attempt.url().clone()).check().is_err();
-    if bad {
-        attempt.error(NotFollowed(NOT_HTTP))
-    } else if from_tls && attempt.url().scheme() == "http" {
-        attempt.error(NotFollowed("it redirects from https to http"))
-    } else if attempt.previous().len() > REDIRECTS {
-        attempt.error(NotFollowed("it redirects more than 5 times"))
-    } else {
-        attempt.follow()
+fn follow(allowed: Allowed) -> impl Fn(Attempt<'_>) -> Action + Send + Sync + 'static {
+    move |attempt| {
+        let from_tls = attempt
+            .previous()
+            .last()
+            .is_some_and(|url| url.scheme() == "https");
+        let to = SafeUrl::from(attempt.url().clone());
+        if to.check().is_err() {
+            attempt.error(NotFollowed(NOT_HTTP))
+        } else if from_tls && attempt.url().scheme() == "http" {
+            attempt.error(NotFollowed("it redirects from https to http"))
+        } else if attempt.previous().len() > REDIRECTS {
+            attempt.error(NotFollowed("it redirects more than 5 times"))
+        } else if !allowed.host(to.host()) {
+            attempt.error(NotFollowed(
+                "it redirects to a host that the operator does not allow",
+            ))
+        } else {
+            attempt.follow()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::digest::Digest;
 use crate::entry::Refusal;
 use crate::limits::{Limit, Size};
 use crate::options::Pace;
@@ -22,6 +23,16 @@ pub enum Fault {
     Content,
     /// This machine: full disk, no permission, no CA store.
     Machine,
+}
+
+/// Whether asking the same URL again is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It may be better by itself: ask again soon, then less and less often.
+    Transient,
+    /// Only a change helps: of the URL, of the content behind it, or of our configuration. Ask when
+    /// one of the first two is looked for anyway.
+    Permanent,
 }
 
 /// Which of the four time limits passed.
@@ -126,6 +137,24 @@ pub enum BundleError {
         /// Why it is not followed.
         reason: &'static str,
     },
+    /// The operator's list of hosts does not have this one.
+    #[error("cannot download: the operator allows no plugins from there ({authority})")]
+    HostNotAllowed {
+        /// Host and port that were to be asked.
+        authority: String,
+    },
+    /// The content is not what the URL's fragment asks for.
+    #[error("cannot use the plugin: its SHA-256 is not the one in plugin-url but {digest}")]
+    NotPinned {
+        /// That of what was served.
+        digest: Digest,
+    },
+    /// The operator's list of digests does not have this one.
+    #[error("cannot use the plugin: the operator does not allow its SHA-256, {digest}")]
+    NotAllowed {
+        /// That of what was served.
+        digest: Digest,
+    },
     /// 200 with a body of no bytes.
     #[error("cannot use the plugin: the server sent an empty body")]
     EmptyBody,
@@ -193,7 +222,7 @@ impl BundleError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Url { .. } => Fault::Url,
+            Self::Url { .. } | Self::HostNotAllowed { .. } => Fault::Url,
             Self::Network { .. }
             | Self::Timeout { .. }
             | Self::Slow { .. }
@@ -202,6 +231,8 @@ impl BundleError {
             | Self::EmptyBody
             | Self::HtmlPage => Fault::Server,
             Self::NotAnArchive
+            | Self::NotPinned { .. }
+            | Self::NotAllowed { .. }
             | Self::Truncated { .. }
             | Self::Damaged { .. }
             | Self::TooLarge(_)
@@ -209,6 +240,41 @@ impl BundleError {
             | Self::NoCode
             | Self::Unpacker { .. } => Fault::Content,
             Self::Write { .. } | Self::Client { .. } | Self::Internal { .. } => Fault::Machine,
+        }
+    }
+
+    /// Whether asking again is of use.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Network { .. }
+            | Self::Timeout { .. }
+            | Self::Slow { .. }
+            // What an application says while it starts or is not ready.
+            | Self::EmptyBody
+            | Self::HtmlPage
+            // Most often a connection that ended without saying so.
+            | Self::Truncated { .. }
+            | Self::Write { .. }
+            | Self::Internal { .. } => Retry::Transient,
+            // The plugin may yet be put there (404), the server may come back (5xx); that a URL's
+            // password is wrong it does not get over.
+            Self::Status { code, .. } => match code {
+                404 | 408 | 425 | 429 | 500.. => Retry::Transient,
+                _ => Retry::Permanent,
+            },
+            Self::Url { .. }
+            | Self::HostNotAllowed { .. }
+            | Self::NotPinned { .. }
+            | Self::NotAllowed { .. }
+            | Self::Redirect { .. }
+            | Self::NotAnArchive
+            | Self::Damaged { .. }
+            | Self::TooLarge(_)
+            | Self::Refused(_)
+            | Self::NoCode
+            | Self::Unpacker { .. }
+            | Self::Client { .. } => Retry::Permanent,
         }
     }
 

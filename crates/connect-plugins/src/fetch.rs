@@ -1,23 +1,23 @@
 //! The pass from a URL to a directory in the store.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{CWD, Gid, Mode, Uid};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::child::{Leash, Process};
 use crate::confine::Confinement;
 use crate::contract::Contract;
 use crate::digest::Digest;
-use crate::download::{PIECES, Piece, download};
+use crate::download::{PIECES, Piece, ask, download};
 use crate::error::{BundleError, Stage};
-use crate::limits::Limits;
 use crate::options::FetchOptions;
+use crate::reference::Reference;
 use crate::report::{Outcome, Report};
 use crate::staged;
 use crate::store::{self, BUNDLE, CONTRACT, PATH};
@@ -37,8 +37,8 @@ pub struct Stored {
     pub etag: Option<String>,
     /// `Last-Modified` of the response, likewise.
     pub last_modified: Option<String>,
-    /// What held the process that unpacked it.
-    pub confinement: Confinement,
+    /// What held the process that unpacked it; none did where nothing was unpacked.
+    pub confinement: Option<Confinement>,
 }
 
 /// What came of a URL that serves something acceptable.
@@ -46,6 +46,9 @@ pub struct Stored {
 pub enum Admitted {
     /// The bundle is in the store.
     Stored(Stored),
+    /// The server says that it still serves what it served last, or the URL is pinned to content
+    /// that the store has. Nothing was downloaded, the bundle is in the store.
+    Unchanged(Stored),
     /// A valid archive without any entry: the client brings no plugin. Nothing is stored.
     Empty,
 }
@@ -70,21 +73,40 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
         .url
         .check()
         .map_err(|reason| BundleError::Url { reason })?;
+    if let Some(pin) = options.url.pin() {
+        check_digest(&options, pin)?;
+        if let Ok(contract) = store::load_contract(&options.store, pin) {
+            return Ok(Admitted::Unchanged(Stored {
+                digest: pin.clone(),
+                contract,
+                etag: None,
+                last_modified: None,
+                confinement: None,
+            }));
+        }
+    }
+    let total = options.timeouts.total;
+    let expired = || BundleError::Timeout {
+        authority: options.url.authority(),
+        stage: Stage::Total,
+        limit: total,
+    };
+    let deadline = Instant::now() + total;
+    let known = Reference::load(&options.store, &options.url);
+    let answer = timeout_at(deadline, ask(&options, known.as_ref()))
+        .await
+        .map_err(|_| expired())??;
+    let Some(answer) = answer else {
+        return unchanged(&options, known);
+    };
+    let validators = answer.validators.clone();
     let (sender, receiver) = mpsc::channel(PIECES);
     // From here on the process does not outlive this future.
     let (pass, _leash) = Pass::start(&options)?;
     let pass = tokio::task::spawn_blocking(move || pass.run(receiver));
-    let total = options.timeouts.total;
-    let downloaded = timeout(total, download(&options, sender))
+    let downloaded = timeout_at(deadline, download(answer, &options, sender))
         .await
-        .unwrap_or_else(|_| {
-            let authority = options.url.authority();
-            Err(BundleError::Timeout {
-                authority,
-                stage: Stage::Total,
-                limit: total,
-            })
-        });
+        .unwrap_or_else(|_| Err(expired()));
     let taken = timeout(REST, pass)
         .await
         .map_err(|_| BundleError::Unpacker {
@@ -96,17 +118,55 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
     match (downloaded, taken) {
         // The reader only saw the channel close; the download knows why.
         (Err(error), Err(Ended::Lost) | Ok(_)) | (_, Err(Ended::Error(error))) => Err(error),
-        (Ok(_), Err(Ended::Lost)) => Err(BundleError::Internal {
+        (Ok(()), Err(Ended::Lost)) => Err(BundleError::Internal {
             source: "the download ended without its end".into(),
         }),
-        (Ok(_), Ok(None)) => Ok(Admitted::Empty),
-        (Ok(validators), Ok(Some(taken))) => Ok(Admitted::Stored(Stored {
-            digest: taken.digest,
-            contract: taken.contract,
-            etag: validators.etag,
-            last_modified: validators.last_modified,
-            confinement: taken.confinement,
-        })),
+        (Ok(()), Ok(None)) => Ok(Admitted::Empty),
+        (Ok(()), Ok(Some(taken))) => {
+            let reference = Reference {
+                digest: taken.digest,
+                etag: validators.etag,
+                last_modified: validators.last_modified,
+            };
+            reference
+                .save(&options.store, &options.url)
+                .map_err(BundleError::write("remember", &options.store))?;
+            Ok(Admitted::Stored(Stored {
+                digest: reference.digest,
+                contract: taken.contract,
+                etag: reference.etag,
+                last_modified: reference.last_modified,
+                confinement: Some(taken.confinement),
+            }))
+        }
+    }
+}
+
+fn unchanged(options: &FetchOptions, known: Option<Reference>) -> Result<Admitted, BundleError> {
+    let gone = || BundleError::Internal {
+        source: "the bundle went while the server was asked".into(),
+    };
+    let known = known.ok_or_else(gone)?;
+    check_digest(options, &known.digest)?;
+    let contract = store::load_contract(&options.store, &known.digest).map_err(|_| gone())?;
+    Ok(Admitted::Unchanged(Stored {
+        digest: known.digest,
+        contract,
+        etag: known.etag,
+        last_modified: known.last_modified,
+        confinement: None,
+    }))
+}
+
+/// Whether the URL and the operator want this content.
+fn check_digest(options: &FetchOptions, digest: &Digest) -> Result<(), BundleError> {
+    let digest = digest.clone();
+    if options.url.pin().is_some_and(|pin| *pin != digest) {
+        Err(BundleError::NotPinned { digest })
+    } else if options.allowed.digest(&digest) {
+        Ok(())
+    } else {
+        Err(BundleError::NotAllowed { digest })
     }
 }
 
@@ -129,8 +189,7 @@ struct Pass {
     process: Process,
     /// Deletes itself with everything below, unless what matters was renamed out of it.
     work: TempDir,
-    store: PathBuf,
-    limits: Limits,
+    options: FetchOptions,
 }
 
 impl Pass {
@@ -155,8 +214,7 @@ impl Pass {
         let pass = Self {
             process,
             work,
-            store: options.store.clone(),
-            limits: options.limits.clone(),
+            options: options.clone(),
         };
         Ok((pass, leash))
     }
@@ -189,7 +247,7 @@ impl Pass {
         }
         let digest = Digest::of(&hash.finalize());
         let report = self.process.finish().map_err(Ended::Error)?;
-        admit(report, digest, &self.work, &self.store, &self.limits).map_err(Ended::Error)
+        admit(report, digest, &self.work, &self.options).map_err(Ended::Error)
     }
 }
 
@@ -197,17 +255,18 @@ fn admit(
     report: Report,
     digest: Digest,
     work: &TempDir,
-    store: &Path,
-    limits: &Limits,
+    options: &FetchOptions,
 ) -> Result<Option<Taken>, BundleError> {
+    let store = &options.store;
     let confinement = report.confinement;
     let contract = match report.outcome {
         Outcome::Failed(failure) => return Err(failure.into()),
         Outcome::Empty => return Ok(None),
         Outcome::Unpacked(contract) => contract,
     };
+    check_digest(options, &digest)?;
     let item = work.path().join("item");
-    let staged = staged::take_over(&item.join(PATH).join(BUNDLE), limits)?;
+    let staged = staged::take_over(&item.join(PATH).join(BUNDLE), &options.limits)?;
     let mut contract = contract.checked(&staged)?;
     let rivals = store::rivals(store, &digest, &contract);
     contract.warnings.extend(rivals);

@@ -12,6 +12,7 @@
 //! # What the store looks like
 //!
 //! ```text
+//! <store>/references/…                                      what each URL served last
 //! <store>/<sha256 of the bytes as served>/contract.json     what the bundle offers
 //! <store>/<sha256 of the bytes as served>/path              one entry of the worker's plugin.path
 //! <store>/<sha256 of the bytes as served>/path/bundle/…     the unpacked files: one class loader
@@ -39,6 +40,7 @@
 //! options.limits = Limits::with_max_mib(1024);
 //! match fetch(options).await {
 //!     Ok(Admitted::Stored(stored)) => println!("{}", stored.digest),
+//!     Ok(Admitted::Unchanged(stored)) => println!("still {}", stored.digest),
 //!     Ok(Admitted::Empty) => println!("the client brings no plugin"),
 //!     Err(error) => println!("{error} ({:?} must act)", error.fault()),
 //! }
@@ -68,6 +70,7 @@ mod helper;
 mod kind;
 mod limits;
 mod options;
+mod reference;
 mod report;
 mod safe_url;
 mod scan;
@@ -83,12 +86,12 @@ pub use confine::{Confinement, Degree, confine};
 pub use contract::{Contract, PluginClass};
 pub use digest::Digest;
 pub use entry::Refusal;
-pub use error::{BundleError, Fault, NetworkCause, Stage};
+pub use error::{BundleError, Fault, NetworkCause, Retry, Stage};
 pub use fetch::{Admitted, Stored, fetch};
 pub use helper::unpack_if_asked;
 pub use kind::Kind;
 pub use limits::{Limit, Limits};
-pub use options::{FetchOptions, Pace, Proxies, Timeouts, Unpacker};
+pub use options::{Allowed, FetchOptions, Pace, Proxies, Timeouts, Unpacker};
 pub use safe_url::SafeUrl;
 pub use store::{
     StoreError, list, load_contract, move_bundle, plugin_path_entry, remove, sweep_staging,

@@ -1,10 +1,12 @@
 //! What a fetch is told.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::safe_url::SafeUrl;
 
@@ -72,6 +74,38 @@ impl Default for Timeouts {
     }
 }
 
+/// What an operator lets in. The default is everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Hosts to fetch from, redirects included: names and addresses, or `.example.com` for all below
+    /// it. None: any.
+    pub hosts: Option<BTreeSet<String>>,
+    /// Contents. None: any.
+    pub digests: Option<BTreeSet<Digest>>,
+}
+
+impl Allowed {
+    /// Whether plugins may come from this host.
+    pub(crate) fn host(&self, host: &str) -> bool {
+        self.hosts.as_ref().is_none_or(|hosts| {
+            hosts.iter().any(|allowed| {
+                host.eq_ignore_ascii_case(allowed)
+                    || allowed.starts_with('.')
+                        && host
+                            .to_ascii_lowercase()
+                            .ends_with(&allowed.to_ascii_lowercase())
+            })
+        })
+    }
+
+    /// Whether this content is let in.
+    pub(crate) fn digest(&self, digest: &Digest) -> bool {
+        self.digests
+            .as_ref()
+            .is_none_or(|digests| digests.contains(digest))
+    }
+}
+
 /// One bundle to fetch.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
@@ -89,6 +123,8 @@ pub struct FetchOptions {
     pub extra_ca_pem: Vec<Vec<u8>>,
     /// Patience.
     pub timeouts: Timeouts,
+    /// What the operator lets in.
+    pub allowed: Allowed,
     /// Who does the unpacking.
     pub unpacker: Unpacker,
 }
@@ -105,6 +141,7 @@ impl FetchOptions {
             proxies: None,
             extra_ca_pem: Vec::new(),
             timeouts: Timeouts::default(),
+            allowed: Allowed::default(),
             unpacker: Unpacker::default(),
         }
     }
@@ -130,5 +167,35 @@ impl Default for Unpacker {
             arguments: Vec::new(),
             user: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Allowed;
+
+    #[test]
+    fn hosts_are_allowed_by_name_or_domain() {
+        let allowed = Allowed {
+            hosts: Some(
+                ["repo.example.com", ".Intern.example", "10.0.0.7"]
+                    .map(str::to_owned)
+                    .into(),
+            ),
+            digests: None,
+        };
+        for (host, expect) in [
+            ("repo.example.com", true),
+            ("REPO.example.com", true),
+            ("evil-repo.example.com", false),
+            ("a.intern.example", true),
+            ("intern.example", false),
+            ("evilintern.example", false),
+            ("10.0.0.7", true),
+            ("10.0.0.70", false),
+        ] {
+            assert_eq!(allowed.host(host), expect, "{host}");
+        }
+        assert!(Allowed::default().host("anything"));
     }
 }

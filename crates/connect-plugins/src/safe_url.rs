@@ -4,10 +4,17 @@ use std::fmt;
 
 use url::Url;
 
+use crate::digest::Digest;
+
 /// The URL of a bundle. `Display` and `Debug` show scheme, host, port and path only: user name,
 /// password, query and fragment may hold a credential and are left out.
+///
+/// A fragment `#sha256=<64 hex digits>` pins the content: nothing else is taken from there.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SafeUrl(Url);
+pub struct SafeUrl {
+    url: Url,
+    pin: Option<Digest>,
+}
 
 impl SafeUrl {
     /// Parses the text a client wrote.
@@ -15,7 +22,7 @@ impl SafeUrl {
     /// # Errors
     ///
     /// One line that says what is wrong, without the text itself (it may hold a password): not a
-    /// URL, neither http nor https, or no host. The client's move.
+    /// URL, neither http nor https, no host, or a pin that is no digest. The client's move.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -27,17 +34,38 @@ impl SafeUrl {
             url::ParseError::RelativeUrlWithoutBase => "it does not start with http:// or https://",
             _ => "it is not a URL",
         })?;
-        let safe = Self(url);
+        let pin = match url.fragment().and_then(|it| it.strip_prefix("sha256")) {
+            None => None,
+            Some(rest) => Some(
+                rest.trim_start_matches('=')
+                    .to_ascii_lowercase()
+                    .parse()
+                    .map_err(|_| "its #sha256= is not followed by 64 hex digits")?,
+            ),
+        };
+        let safe = Self { url, pin };
         safe.check()?;
         Ok(safe)
     }
 
+    /// The digest that the URL asks for.
+    #[must_use]
+    pub fn pin(&self) -> Option<&Digest> {
+        self.pin.as_ref()
+    }
+
+    /// The host's name or address, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
     /// Whether bundles may be fetched from here at all.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
-        if !matches!(self.0.scheme(), "http" | "https") {
+        if !matches!(self.url.scheme(), "http" | "https") {
             return Err("it is neither http nor https");
         }
-        if self.0.host_str().is_none_or(str::is_empty) {
+        if self.url.host_str().is_none_or(str::is_empty) {
             return Err("it has no host");
         }
         Ok(())
@@ -45,14 +73,14 @@ impl SafeUrl {
 
     /// The whole URL, credentials included: for the HTTP client only.
     pub(crate) fn expose(&self) -> &Url {
-        &self.0
+        &self.url
     }
 
     /// `host:port`, for messages.
     #[must_use]
     pub fn authority(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        match self.0.port_or_known_default() {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port_or_known_default() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         }
@@ -61,7 +89,7 @@ impl SafeUrl {
 
 impl From<Url> for SafeUrl {
     fn from(url: Url) -> Self {
-        Self(url)
+        Self { url, pin: None }
     }
 }
 
@@ -70,13 +98,13 @@ impl fmt::Display for SafeUrl {
         write!(
             f,
             "{}://{}",
-            self.0.scheme(),
-            self.0.host_str().unwrap_or_default()
+            self.url.scheme(),
+            self.url.host_str().unwrap_or_default()
         )?;
-        if let Some(port) = self.0.port() {
+        if let Some(port) = self.url.port() {
             write!(f, ":{port}")?;
         }
-        f.write_str(self.0.path())
+        f.write_str(self.url.path())
     }
 }
 
@@ -103,6 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn a_pin_is_taken_from_the_fragment() {
+        let pin = "A1".repeat(32);
+        let url = SafeUrl::parse(&format!("http://h/x#sha256={pin}")).unwrap();
+        assert_eq!(url.pin().unwrap().as_str(), "a1".repeat(32));
+        assert_eq!(SafeUrl::parse("http://h/x#top").unwrap().pin(), None);
+    }
+
+    #[test]
     fn what_is_not_a_fetchable_url_is_named() {
         for (text, reason) in [
             ("", "it does not start with http:// or https://"),
@@ -113,6 +149,10 @@ mod tests {
             ("http://", "it has no host"),
             ("http://h:99999/", "its port is not a number up to 65535"),
             ("http://h h/", "it is not a URL"),
+            (
+                "http://h/x#sha256=12",
+                "its #sha256= is not followed by 64 hex digits",
+            ),
         ] {
             assert_eq!(SafeUrl::parse(text), Err(reason), "{text}");
         }

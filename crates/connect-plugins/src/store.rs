@@ -10,6 +10,7 @@ use rustix::fs::{CWD, RenameFlags};
 use crate::contract::Contract;
 use crate::digest::Digest;
 use crate::error::BundleError;
+use crate::reference::Reference;
 use crate::tree::DIRECTORY_MODE;
 
 pub(crate) const CONTRACT: &str = "contract.json";
@@ -83,6 +84,7 @@ pub fn list(store: &Path) -> Result<BTreeMap<Digest, Contract>, StoreError> {
 /// The rename or the deletion failed.
 pub fn remove(store: &Path, staging: &Path, digest: &Digest) -> Result<(), StoreError> {
     let from = store.join(digest.as_str());
+    Reference::forget(store, digest).map_err(failed("forget", &from))?;
     make_store_directory(staging).map_err(failed("create directory", staging))?;
     let aside = tempfile::Builder::new()
         .prefix("remove-")
@@ -166,6 +168,11 @@ pub(crate) fn admit(
     }
     let busy = io::ErrorKind::ResourceBusy.into();
     Err(BundleError::write("move bundle to", target)(busy))
+}
+
+/// Whether a complete bundle is there.
+pub(crate) fn has(store: &Path, digest: &Digest) -> bool {
+    list_one(store, digest).is_some()
 }
 
 fn list_one(store: &Path, digest: &Digest) -> Option<Contract> {

@@ -128,6 +128,9 @@ fn set(options: &mut FetchOptions, key: &str, value: &str) -> Result<(), Box<dyn
 fn shown(outcome: Result<Admitted, connect_plugins::BundleError>) -> Value {
     match outcome {
         Ok(Admitted::Empty) => json!({"verdict": "empty"}),
+        Ok(Admitted::Unchanged(stored)) => {
+            json!({"verdict": "unchanged", "digest": stored.digest})
+        }
         Ok(Admitted::Stored(stored)) => json!({
             "verdict": "stored",
             "digest": stored.digest,

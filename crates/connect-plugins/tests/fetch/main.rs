@@ -9,6 +9,7 @@
     reason = "all of it is tests, and tables are long"
 )]
 
+mod asked;
 mod confined;
 mod corpus;
 mod formats;

@@ -66,7 +66,8 @@ pub(crate) fn check_url(
         BTreeSet::new(),
         "{name}: left in staging"
     );
-    let in_store = children(&home.join("plugins"));
+    let mut in_store = children(&home.join("plugins"));
+    in_store.remove("references");
     match verdict {
         Verdict::Stored(_) => {
             let digest = outcome["digest"].as_str().unwrap_or_default().to_owned();
