@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gateway::Users;
 use crate::limits;
+use crate::model::peer::unit_number;
 use crate::observation::{Hook, Life, Observation, Reading, RelationId};
 use crate::plan::{Mint, MintedValue, Plan, Promise, SecretOwner, Step};
 use crate::wire::{self, labels, schema};
@@ -104,7 +105,11 @@ fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
         if !granted {
             found.push(format!("client {id} is told of a secret it may not read"));
         }
+        let late = served_without(seen, plan, id);
         for (unit, data) in seen.peers.iter().flat_map(|peers| &peers.others) {
+            if unit_number(unit).is_none_or(|number| late.contains(&number)) {
+                continue;
+            }
             let leaves = matches!(
                 &seen.hook,
                 Hook::RelationDeparted { departing_unit, .. } if departing_unit == unit
@@ -118,6 +123,30 @@ fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// Units that a client is served without, as the leader tells the others.
+fn served_without(seen: &Observation, plan: &Plan, id: RelationId) -> BTreeSet<u32> {
+    let mut bag = seen
+        .peers
+        .as_ref()
+        .map(|peers| peers.application.clone())
+        .unwrap_or_default();
+    for promise in &plan.promises {
+        if let Promise::SetApplicationData { relation, changes } = promise
+            && relation.endpoint == wire::WORKERS
+        {
+            let set = changes
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.clone()?)));
+            bag.extend(set);
+        }
+    }
+    let data = wire::peer::read_application(&bag);
+    data.clients
+        .get(&id)
+        .map(|client| client.late.clone())
+        .unwrap_or_default()
 }
 
 /// Clients are told https only when every door that they are told of presents a certificate, and

@@ -8,12 +8,11 @@ pub const AWAIT_USERS_S: u64 = 5;
 pub const RETRY_FETCH_S: u64 = 30;
 /// Seconds until a step that failed is tried again.
 pub const RETRY_STEP_S: u64 = 60;
-/// Seconds until a worker that is not healthy is looked at again, for the cause in its log, and
-/// until a secret that could not be read is.
 /// Seconds within which a worker with something new has to become healthy; measured starts take up
 /// to 18 s, on a machine that starts three at once.
 pub const START_S: u64 = 180;
-/// Seconds until a worker that is not healthy is looked at again, for the cause in its log.
+/// Seconds until a worker that is not healthy is looked at again, for the cause in its log, and
+/// until a secret that could not be read is.
 pub const LOOK_AGAIN_S: u64 = 15;
 /// Seconds for which the worker that leads the group leaves the others the time to want a turn: all
 /// units learn of a change at about the same time, and that worker comes last.

@@ -37,6 +37,8 @@ pub struct ApplicationData {
     pub turn: Option<Turn>,
     /// TLS towards clients; absent when it never was on or is over.
     pub tls: Option<ApplicationTls>,
+    /// Since when, in seconds since the epoch, a client waits for units.
+    pub waiting: BTreeMap<RelationId, u64>,
     /// Since when, in seconds since the epoch, somebody wants a turn.
     pub wanted_since: Option<u64>,
     /// Since when, in seconds since the epoch, the leader cannot reach a unit or has heard nothing
@@ -125,6 +127,9 @@ pub struct KnownClient {
     /// Fingerprint of the credential that is going to replace it: look up the `next` secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Units that it is served without: they were not ready when everybody had waited long enough.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub late: BTreeSet<u32>,
     /// The password before the last rotation, still accepted. Only its SHA-256 is here, which is
     /// as good as nothing to somebody without the password: it has more than 190 random bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Step, steps};
+use super::{Step, steps, trial};
 use crate::fingerprint;
 use crate::model::Model;
 use crate::model::client::{Plugin, Request};
@@ -116,6 +116,11 @@ pub fn assess(model: &Model<'_>) -> Bundles {
             bundles.held.insert(*id, held);
         }
     }
+    if is_lost(model, peers) {
+        // Whatever kept it away must not come from a plugin that nobody has tried.
+        let proven = trial::proven(peers);
+        bundles.wanted.retain(|digest| proven.contains(digest));
+    }
     // A step that failed was reported without an outcome: not again in this hook.
     for failure in &model.seen.failures {
         if let Some(id) = failure.client
@@ -130,6 +135,15 @@ pub fn assess(model: &Model<'_>) -> Bundles {
     }
     unlisted(model, &mut bundles);
     bundles
+}
+
+/// Whether our own unit was away for so long that the others go on without it.
+fn is_lost(model: &Model<'_>, peers: &Peers) -> bool {
+    let ours = model.seen.identity.unit_number;
+    let silent = peers.application.silent.get(&ours).copied();
+    let since = silent.into_iter().chain(peers.ours.unwell_since).min();
+    let end = since.map(|since| since.saturating_add(model.config.unit_timeout_s));
+    !peers.others.is_empty() && end.is_some_and(|end| end <= model.seen.now)
 }
 
 /// Why a bundle stops a worker of ours, if it does.

@@ -10,7 +10,8 @@ use crate::status::{Finding, Id, choose, notes};
 /// Juju and to the units that stay: connectors and users of the application are not ours to end.
 pub(super) fn plan(seen: &Observation) -> Plan {
     let mut steps = Vec::new();
-    for unit in [WAKE_TIMER, WAKE_PATH, GATEWAY_SERVICE, WORKER_SERVICE] {
+    // The gateway last: while the worker leaves its group it hands requests to the other units.
+    for unit in [WAKE_TIMER, WAKE_PATH, WORKER_SERVICE, GATEWAY_SERVICE] {
         let runs = seen
             .host
             .services

@@ -9,6 +9,7 @@ use crate::model::config::{ClientAccess, Config};
 use crate::model::password::is_plain;
 use crate::model::{Model, peer::Peers};
 use crate::observation::{Hook, OwnSecret, Reading, RelationId};
+use crate::plan::unit;
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
 use crate::wire::{self, labels};
@@ -40,6 +41,10 @@ pub fn credential(id: RelationId, secret: &OwnSecret) -> Option<&Secret<String>>
 pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
     let peers = model.peers.as_ref()?;
     let seen = model.seen;
+    if peers.ours.leaving || unit::leaves(model) {
+        // Clients come here until they have read that they should not.
+        return None;
+    }
     let mut users = BTreeMap::new();
     let mut fingerprints = BTreeMap::new();
     let unclear = ["client-access", "admin-clients"];

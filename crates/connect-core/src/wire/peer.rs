@@ -15,6 +15,7 @@ const CLIENTS: &str = "clients";
 const TOMBSTONES: &str = "tombstones";
 const TURN: &str = "turn";
 const TLS: &str = "tls";
+const WAITING: &str = "waiting";
 const WANTED_SINCE: &str = "wanted-since";
 const SILENT: &str = "silent";
 const PASSED: &str = "passed";
@@ -22,11 +23,12 @@ const RESTART: &str = "restart";
 const INTERNAL: &str = "internal";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 10] = [
+pub const APPLICATION_KEYS: [&str; 11] = [
     CLIENTS,
     TOMBSTONES,
     TURN,
     TLS,
+    WAITING,
     WANTED_SINCE,
     SILENT,
     PASSED,
@@ -85,6 +87,7 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         tombstones: json(bag, TOMBSTONES).unwrap_or_default(),
         turn: json(bag, TURN),
         tls: json(bag, TLS),
+        waiting: json(bag, WAITING).unwrap_or_default(),
         wanted_since: json(bag, WANTED_SINCE),
         silent: json(bag, SILENT).unwrap_or_default(),
         passed: json(bag, PASSED).unwrap_or_default(),
@@ -102,6 +105,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         tombstones,
         turn,
         tls,
+        waiting,
         wanted_since,
         silent,
         passed,
@@ -117,6 +121,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         ),
         (TURN, turn.as_ref().map(text)),
         (TLS, tls.as_ref().map(text)),
+        (WAITING, map(waiting)),
         (WANTED_SINCE, wanted_since.map(|since| since.to_string())),
         (SILENT, map(silent)),
         (PASSED, (!passed.is_empty()).then(|| text(passed))),

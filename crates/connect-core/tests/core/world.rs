@@ -135,6 +135,8 @@ pub struct Machine {
     pub unfit: bool,
     /// Its healthy worker was restarted by a plan, and is not back.
     pub turning: bool,
+    /// It cannot reach plugin servers.
+    pub offline: bool,
     /// Nobody can reach it, and it runs no hooks.
     pub gone: bool,
     pub version_set: Option<String>,
@@ -744,7 +746,8 @@ impl World {
                 ..
             } => {
                 self.trusted.clone_from(authorities);
-                let outcome = match self.plugins.get(url.expose()) {
+                let served = self.plugins.get(url.expose()).filter(|_| !machine.offline);
+                let outcome = match served {
                     Some(Served::Archive {
                         digest,
                         classes,
@@ -886,6 +889,7 @@ impl World {
 
     fn commit(&mut self, number: u32, plan: &Plan, minted: BTreeMap<String, SimSecret>) {
         let leader = self.leader == number;
+        let mut published = Vec::new();
         for (label, secret) in minted {
             if label == labels::TLS_KEY {
                 let machine = self.units.get_mut(&number).unwrap();
@@ -920,7 +924,7 @@ impl World {
                     let was_published = bag.contains_key("secret-user");
                     change(bag, changes);
                     if bag.contains_key("secret-user") && !was_published {
-                        self.check_publication(relation.id);
+                        published.push(relation.id);
                     }
                 }
                 Promise::RequestCertificate {
@@ -973,6 +977,9 @@ impl World {
                 }
             }
         }
+        for id in published {
+            self.check_publication(id);
+        }
     }
 
     /// The moment a client gets its answer: everything it says has to be true on every machine.
@@ -985,7 +992,20 @@ impl World {
             Some(Served::Archive { digest, .. }) => Some(digest.clone()),
             _ => None,
         };
+        let told = connect_core::wire::peer::read_application(&self.peer_bag);
+        let late = told
+            .clients
+            .get(&id)
+            .map(|client| client.late.clone())
+            .unwrap_or_default();
         for (number, machine) in &self.units {
+            if late.contains(number) {
+                if self.clients[&id].ours["endpoints"].contains(&machine.address) {
+                    self.violations
+                        .push(format!("{name} is sent to unit {number}, which is late"));
+                }
+                continue;
+            }
             let served = machine.served.as_ref().is_some_and(|users| {
                 users
                     .users

@@ -12,15 +12,20 @@ use crate::status::{Finding, Id};
 use crate::wire::{self, labels, schema};
 
 impl Leader<'_> {
-    fn endpoints(&self) -> Option<String> {
+    /// Where a client is sent: to units that stay, work, and have what it needs.
+    fn endpoints(&self, id: RelationId) -> Option<String> {
         if !self.model.config_is_good() {
             return None;
         }
         let by_number: BTreeMap<&u32, &UnitData> = self.everyone().collect();
+        let known = self.lead.application.clients.get(&id);
+        let late = |number: &u32| known.is_some_and(|known| known.late.contains(number));
         let addresses = by_number
-            .values()
-            .filter(|unit| !unit.leaving)
-            .filter_map(|unit| unit.address.as_deref());
+            .iter()
+            .filter(|(number, unit)| {
+                !unit.leaving && !self.watch.lost.contains(number) && !late(number)
+            })
+            .filter_map(|(_, unit)| unit.address.as_deref());
         let scheme = if self.is_tls() { "https" } else { "http" };
         let text = wire::client::endpoints(scheme, addresses, self.model.config.rest_port);
         Some(text).filter(|text| !text.is_empty())
@@ -33,7 +38,7 @@ impl Leader<'_> {
             return;
         }
         if bag.contains_key(wire::ENDPOINTS)
-            && let Some(endpoints) = self.endpoints()
+            && let Some(endpoints) = self.endpoints(id)
         {
             wanted.insert(wire::ENDPOINTS.to_owned(), endpoints);
         }
@@ -55,7 +60,7 @@ impl Leader<'_> {
             return;
         }
         let endpoints = self
-            .endpoints()
+            .endpoints(id)
             .or_else(|| bag.get(wire::ENDPOINTS).filter(|_| published).cloned());
         if wire::client::wants_extra(client) {
             let Some(endpoints) = endpoints else { return };

@@ -36,7 +36,7 @@ impl Leader<'_> {
         self.rotate_internal(&mut rotation);
         if let Some(phase) = rotation.phase {
             let waiting = self.units(|unit| unit.internal >= Some(reached(&rotation, phase)));
-            let finding = [("units", waiting.join(", "))];
+            let finding = [("units", self.names(&waiting))];
             let finding = finding
                 .each_ref()
                 .map(|(name, text)| (*name, text.as_str()));

@@ -13,6 +13,7 @@
 //! loses its connectors; until they are gone it is a tombstone, which any leader works off.
 
 mod answer;
+mod barrier;
 mod internal;
 mod removal;
 mod rotation;
@@ -20,6 +21,7 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::barrier::Units;
 use super::bundles::Bundles;
 use super::users::credential;
 use super::watch::{self, Watch};
@@ -72,8 +74,13 @@ pub fn lead(
     entropy: &mut dyn Entropy,
     findings: &mut Vec<Finding>,
 ) -> Lead {
+    let application = ApplicationData {
+        // Noted anew of whom it is still true.
+        waiting: BTreeMap::new(),
+        ..peers.application.clone()
+    };
     let lead = Lead {
-        application: peers.application.clone(),
+        application,
         ..Lead::default()
     };
     if now.leaving {
@@ -195,25 +202,24 @@ impl Leader<'_> {
             digest: self.digest(id),
             next: None,
             old: self.old_password(id),
+            late: self.late(id),
         };
         if published {
             self.rotate(id, &mut entry, &password);
         }
-        self.lead.application.clients.insert(id, entry.clone());
+        let mut missing = self.unready(id);
+        if missing.is_subset(&entry.late) {
+            missing.extend(self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user)));
+        }
+        // Ready after all.
+        entry.late.retain(|unit| missing.contains(unit));
+        let waits = matches!(client.request, Request::Valid { .. }) && !published;
+        let held = waits && self.is_held(id, client, &mut entry, missing);
+        self.lead.application.clients.insert(id, entry);
         match &client.request {
+            Request::Valid { .. } if held => {}
             Request::Valid { .. } => {
-                let mut waiting = self.unready(id);
-                if waiting.is_empty() {
-                    waiting = self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user));
-                }
-                if waiting.is_empty() && !published {
-                    waiting = self.without_tls();
-                }
-                if published || waiting.is_empty() {
-                    self.publish(id, client, relation, bag, &secret, published);
-                } else {
-                    self.waiting(id, client, &waiting);
-                }
+                self.publish(id, client, relation, bag, &secret, published);
             }
             Request::Absent | Request::Held(_) if published => {
                 self.refresh_endpoints(id, client, bag);
@@ -222,15 +228,39 @@ impl Leader<'_> {
         }
     }
 
-    fn waiting(&mut self, id: RelationId, client: &Client, units: &[String]) {
-        self.findings.push(Finding::new(
-            Id::ClientWaiting,
-            [
-                ("relation", &id.to_string()),
-                ("application", &client.application),
-                ("units", &units.join(", ")),
-            ],
-        ));
+    /// Units that a client is served without: those it was, or those that were waited for in vain
+    /// before it had a user.
+    fn late(&self, id: RelationId) -> Units {
+        match self.peers.application.clients.get(&id) {
+            Some(known) => known.late.clone(),
+            None if self.is_overdue(id) => self.unready(id),
+            None => Units::new(),
+        }
+    }
+
+    /// Whether a client with a user has to wait before it is told of it.
+    fn is_held(
+        &mut self,
+        id: RelationId,
+        client: &Client,
+        entry: &mut KnownClient,
+        mut missing: Units,
+    ) -> bool {
+        missing.retain(|unit| !entry.late.contains(unit));
+        if missing.is_empty() {
+            missing = self.without_tls();
+            missing.retain(|unit| !entry.late.contains(unit));
+        }
+        // Since it has a user the time runs anew.
+        let application = &self.peers.application;
+        let since = application.waiting.get(&id).copied();
+        let since = since.filter(|_| application.clients.contains_key(&id));
+        if self.holds(id, client, &missing, since) {
+            return true;
+        }
+        entry.late.extend(missing);
+        entry.late.extend(&self.watch.lost);
+        false
     }
 
     /// A client without credentials: made once every unit is ready for it.
@@ -238,9 +268,9 @@ impl Leader<'_> {
         let Request::Valid { .. } = client.request else {
             return;
         };
-        let waiting = self.unready(id);
-        if !waiting.is_empty() {
-            self.waiting(id, client, &waiting);
+        let unready = self.unready(id);
+        let since = self.peers.application.waiting.get(&id).copied();
+        if self.holds(id, client, &unready, since) {
             return;
         }
         let password = generate(self.entropy);
@@ -254,47 +284,10 @@ impl Leader<'_> {
         );
     }
 
-    /// Units that have not loaded the client's bundle, or hold another one than we do, or are not
-    /// healthy.
-    fn unready(&self, id: RelationId) -> Vec<String> {
-        let wanted = self.bundles.held.get(&id).map(|held| &held.digest);
-        self.units(|unit| {
-            let bundle = unit.bundles.get(&id);
-            let loaded =
-                bundle.is_some_and(|digest| digest == NO_BUNDLE || unit.loaded.contains(digest));
-            loaded && bundle == wanted && unit.healthy
-        })
-    }
-
-    fn without_user(&self, id: RelationId, fingerprint: &String) -> Vec<String> {
-        self.units(|unit| unit.users.get(&id) == Some(fingerprint))
-    }
-
-    /// All units, ours first.
-    fn everyone(&self) -> impl Iterator<Item = (&u32, &UnitData)> {
-        let ours = (&self.model.seen.identity.unit_number, self.now);
-        std::iter::once(ours).chain(&self.peers.others)
-    }
-
-    /// Names of the units that stay and are not as they should be.
-    fn units(&self, good: impl Fn(&UnitData) -> bool) -> Vec<String> {
-        let identity = &self.model.seen.identity;
-        let mut bad: Vec<u32> = self
-            .everyone()
-            .filter(|(_, unit)| !unit.leaving)
-            .filter(|(_, unit)| !good(unit))
-            .map(|(number, _)| *number)
-            .collect();
-        bad.sort_unstable();
-        bad.iter()
-            .map(|number| format!("{}/{number}", identity.application))
-            .collect()
-    }
-
     /// The client's bundle; the last one that every unit has loaded while another one comes.
     fn digest(&self, id: RelationId) -> String {
-        let held = self.bundles.held.get(&id).map(|held| held.digest.clone());
-        let held = held.filter(|digest| digest != NO_BUNDLE);
+        let held = self.bundle(id).filter(|digest| *digest != NO_BUNDLE);
+        let held = held.cloned();
         match self.peers.application.clients.get(&id) {
             Some(known) if !self.unready(id).is_empty() => known.digest.clone(),
             Some(_) | None => held.unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! A client's password, replaced.
 
+use super::barrier::Units;
 use super::{Leader, credential_content};
 use crate::fingerprint;
 use crate::limits;
@@ -34,6 +35,7 @@ impl Leader<'_> {
                 digest: self.digest(id),
                 next: None,
                 old: None,
+                late: Units::new(),
             },
         );
         self.lead.promises.push(Promise::SetSecret {
@@ -65,7 +67,7 @@ impl Leader<'_> {
         let fingerprint = fingerprint::credential(&username(id), next.expose());
         // A secret must not be made and removed within one hook.
         let kept = !self.model.seen.minted.contains(&label);
-        if kept && self.without_user(id, &fingerprint).is_empty() {
+        if kept && self.without_user(id, &fingerprint).is_subset(&entry.late) {
             let until = self.model.seen.now.saturating_add(limits::ROTATION_GRACE_S);
             let sha256 = fingerprint::sha256(old.expose().as_bytes());
             entry.old = Some(OldPassword { sha256, until });

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::barrier::Units;
 use super::{Leader, mint_of};
 use crate::fingerprint;
 use crate::model::client::Client;
@@ -72,9 +73,9 @@ impl Leader<'_> {
 
     /// Units without https, while it is to come: nobody new is given a password before, for it would
     /// cross the network in clear.
-    pub(super) fn without_tls(&self) -> Vec<String> {
+    pub(super) fn without_tls(&self) -> Units {
         if self.is_tls() || self.model.tls.relation.is_none() {
-            return Vec::new();
+            return Units::new();
         }
         let unready = self.units(|unit| unit.tls.as_ref().is_some_and(|tls| tls.https));
         if unready.is_empty() {
