@@ -24,13 +24,18 @@ pub enum Door {
     Client,
     /// Other units' workers and gateways.
     Peer,
+    /// Whoever collects metrics.
+    Metrics,
 }
 
 impl Door {
-    fn name(self) -> &'static str {
+    /// The door's name in logs and metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Client => "client",
             Self::Peer => "peer",
+            Self::Metrics => "metrics",
         }
     }
 }
@@ -40,6 +45,8 @@ impl Door {
 pub struct Entry {
     /// Who; empty before authentication.
     pub user: String,
+    /// The owner tag of a client's user.
+    pub client: Option<String>,
     /// What it was aimed at, once parsed.
     pub target: Option<Target>,
     /// The connector, if the body and not the path names it.
@@ -108,7 +115,10 @@ pub async fn serve(
     let response = match door {
         Door::Client => client::answer(&core, remote, request, &mut entry).await,
         Door::Peer => peer::answer(&core, remote, request, &mut entry).await,
+        Door::Metrics => return core.metrics.answer(&request),
     };
+    core.metrics
+        .answered(door, &method, &entry, response.status(), started.elapsed());
     log(door, remote, &method, &entry, response.status(), started);
     response
 }
@@ -137,6 +147,7 @@ fn log(
                 door = door.name(),
                 address = %remote,
                 user = entry.user,
+                client = entry.client.as_deref(),
                 method = method.as_str(),
                 route,
                 connector,

@@ -43,6 +43,7 @@ pub async fn answer(
     };
     drop((users, backend));
     entry.user.clone_from(&caller.name);
+    entry.client.clone_from(&caller.owner);
     let mut answer = match admit(&request, &caller, entry) {
         Err(refusal) => refusal.into(),
         Ok((target, rule)) => {

@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::backoff::Backoff;
 use crate::internal::Internals;
 use crate::limits;
+use crate::metrics::Metrics;
 use crate::slow::Bench;
 use crate::upstream::Upstream;
 use crate::users::UserTable;
@@ -105,6 +106,8 @@ pub struct Core {
     health: watch::Sender<(Health, u64)>,
     /// Wakes whoever polls the worker's `/health`.
     pub check_health: Notify,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Failed logins.
     pub backoff: Backoff,
     /// Where slow password hashes are computed.
@@ -124,6 +127,7 @@ impl Core {
             users: watch::Sender::new(Arc::default()),
             health: watch::Sender::new((Health::NotReady, 0)),
             check_health: Notify::new(),
+            metrics: Metrics::default(),
             backoff: Backoff::default(),
             bench: Bench::default(),
             large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),

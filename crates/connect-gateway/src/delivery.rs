@@ -153,6 +153,7 @@ impl<'a> Delivery<'a> {
         let Some(wish) = Wish::of(outbound, self.before.as_deref()) else {
             return lost("look before repeating it");
         };
+        self.core.metrics.read_back();
         let found = self.read_back(&wish, deadline).await;
         tracing::info!(
             connector = wish.connector,

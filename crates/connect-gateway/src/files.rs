@@ -99,6 +99,13 @@ pub fn read_settings(path: &Path) -> Result<(Settings, String), FileError> {
     {
         return Err(bad("peer_door.listen"));
     }
+    if settings
+        .metrics
+        .as_ref()
+        .is_some_and(|metrics| metrics.listen.is_empty())
+    {
+        return Err(bad("metrics.listen"));
+    }
     if !settings.worker.address.ip().is_loopback() {
         return Err(bad("worker.address"));
     }

@@ -22,6 +22,7 @@ pub mod files;
 pub mod internal;
 pub mod limits;
 pub mod login;
+pub mod metrics;
 pub mod own;
 pub mod peer;
 pub mod places;

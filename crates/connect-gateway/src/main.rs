@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, Subcommand};
-use connect_core::gateway::{Certificate, Protocol, Settings, State, TlsVersion};
+use connect_core::gateway::{Certificate, LogLevel, Protocol, Settings, State, TlsVersion};
 use connect_gateway::door::Inherited;
 use connect_gateway::service::{Command as Wish, Event, chain};
 use connect_gateway::tls::{Pair, Roots, TlsError};
@@ -14,6 +14,9 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::reload;
 
 /// The daemon that owns Kafka Connect's REST port.
 #[derive(Parser)]
@@ -69,13 +72,23 @@ fn inherited(passed: &mut ListenFd) -> Vec<std::net::TcpListener> {
 }
 
 fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Result<(), String> {
-    tracing_subscriber::fmt()
+    let (wanted, level) = reload::Layer::new(filter(LogLevel::Info));
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_writer(std::io::stderr)
         .with_current_span(false)
-        .with_span_list(false)
+        .with_span_list(false);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(wanted))
         .init();
+    let on = move |event| {
+        if let Event::Log(now) = event {
+            // The other side of the handle lives as long as the process.
+            drop(level.reload(filter(now)));
+        }
+        notify(&event);
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -85,10 +98,25 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
         let listeners = Inherited::new(listeners)
             .map_err(|error| format!("cannot use the sockets handed over: {error}"))?;
         let commands = signals().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        service::run(settings, listeners, commands, notify)
+        service::run(settings, listeners, commands, on)
             .await
             .map_err(|error| chain(&error))
     })
+}
+
+/// What is logged at a level; changes and refused credentials always are.
+fn filter(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("connect_gateway", level)
+        .with_target("access", level)
+        .with_target("audit", LevelFilter::INFO)
 }
 
 /// SIGHUP looks at the files, SIGTERM ends.
@@ -112,11 +140,12 @@ fn signals() -> std::io::Result<mpsc::Receiver<Wish>> {
 }
 
 /// Tells systemd, if it started us and wants to know.
-fn notify(event: Event) {
+fn notify(event: &Event) {
     let told = match event {
         Event::Ready => sd_notify::notify(&[NotifyState::Ready]),
         Event::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
-        Event::Status(text) => sd_notify::notify(&[NotifyState::Status(&text)]),
+        Event::Status(text) => sd_notify::notify(&[NotifyState::Status(text)]),
+        Event::Log(_) => return,
         Event::Reloading => NotifyState::monotonic_usec_now()
             .and_then(|now| sd_notify::notify(&[NotifyState::Reloading, now])),
     };

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use connect_core::gateway::{Protocol, Settings, State};
+use connect_core::gateway::{LogLevel, Protocol, Settings, State};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -38,6 +38,8 @@ pub enum Event {
     Reloading,
     /// What it does now, in one line for a human.
     Status(String),
+    /// What it is to log from now on.
+    Log(LogLevel),
     /// It closes its doors and finishes what is under way.
     Stopping,
 }
@@ -62,7 +64,12 @@ pub async fn run(
     service.look().await;
     on(Event::Ready);
     let mut status = String::new();
+    let mut level = None;
     loop {
+        if level != Some(service.settings.log_level) {
+            level = Some(service.settings.log_level);
+            on(Event::Log(service.settings.log_level));
+        }
         let now = service.status();
         if now != status {
             on(Event::Status(now.clone()));
@@ -103,6 +110,8 @@ struct Service {
     core: Arc<Core>,
     client_door: Listeners,
     peer_door: Listeners,
+    metrics_door: Listeners,
+    metrics_speech: watch::Sender<Speech>,
     inherited: Inherited,
     faults: Faults,
     told: Option<State>,
@@ -173,6 +182,11 @@ impl Service {
             peer_speech: None,
             client_door: Listeners::new(Door::Client, Arc::clone(&core)),
             peer_door: Listeners::new(Door::Peer, Arc::clone(&core)),
+            metrics_door: Listeners::new(Door::Metrics, Arc::clone(&core)),
+            metrics_speech: watch::Sender::new(Speech {
+                protocol: Protocol::Http,
+                tls: None,
+            }),
             core,
             inherited,
             faults: Faults {
@@ -285,6 +299,14 @@ impl Service {
                 .await;
             fault = fault.or_else(|| opened.err());
         }
+        let wanted = match &self.settings.metrics {
+            Some(metrics) => &metrics.listen[..],
+            None => &[],
+        };
+        let speech = self.metrics_speech.subscribe();
+        let door = &mut self.metrics_door;
+        let opened = door.reconcile(wanted, &speech, &mut self.inherited).await;
+        fault = fault.or_else(|| opened.err());
         let fault = fault.map(|(address, error)| format!("cannot listen on {address}: {error}"));
         if let Some(fault) = fault
             .as_ref()
@@ -330,7 +352,7 @@ impl Service {
                 .roots()
                 .map(|roots| roots.fingerprints.clone())
                 .unwrap_or_default(),
-            metrics: false,
+            metrics: self.metrics_door.is_open(),
             fault: self.faults.first(self.certificates.fault()).or_else(|| {
                 let refused = "cannot use the worker: it refuses the internal credential";
                 (health == Health::Refused).then(|| refused.to_owned())
@@ -339,6 +361,7 @@ impl Service {
         if self.told.as_ref() == Some(&state) {
             return;
         }
+        self.core.metrics.state(&state, self.core.users().len());
         let path = Path::new(&self.settings.state_file);
         let mut text = serde_json::to_vec(&state).expect("texts and booleans always serialise");
         text.push(b'\n');
@@ -380,10 +403,12 @@ impl Service {
     async fn close(&mut self) {
         self.client_door.close_all();
         self.peer_door.close_all();
+        self.metrics_door.close_all();
         self.tell();
         let drained = async {
             self.client_door.drained().await;
             self.peer_door.drained().await;
+            self.metrics_door.drained().await;
         };
         if timeout(limits::DRAIN, drained).await.is_err() {
             tracing::warn!("some requests did not finish in time");

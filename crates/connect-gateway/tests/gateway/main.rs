@@ -9,6 +9,7 @@ mod access;
 mod client_door;
 mod lifecycle;
 mod logins;
+mod metrics;
 mod patience;
 mod peer_door;
 mod program;
