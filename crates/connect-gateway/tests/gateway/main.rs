@@ -16,5 +16,6 @@ mod program;
 mod raw;
 mod reload;
 mod rotation;
+mod slow;
 mod support;
 mod tls;
