@@ -61,9 +61,10 @@ lint: ## clippy on all targets, warnings denied; formatting
 format: ## format the code
 	cargo fmt --all
 
-fuzz: ## mutate archives for long: SECONDS each target (600), from SEED (the time)
-	FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
-		cargo test --locked -p connect-plugins --test fuzz -- --nocapture
+fuzz: ## mutate archives and requests for long: SECONDS each target (600), from SEED (the time)
+	export FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$(shell date +%s)); \
+	cargo test --locked -p connect-plugins --test fuzz -- --nocapture; \
+	cargo test --locked -p connect-gateway --test gateway fuzz:: -- --nocapture
 
 bench: demo-parts ## compare with the alternatives, side by side, in one run (ONLY=group)
 	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))

@@ -131,8 +131,15 @@ pub fn read_settings(path: &Path) -> Result<(Settings, String), FileError> {
 /// # Errors
 /// [`FileError`], for the caller to keep what it has.
 pub fn read_users(path: &Path) -> Result<UserTable, FileError> {
-    let bytes = read(path)?;
-    let users: Users = parse(path, &bytes)?;
+    parse_users(path, &read(path)?)
+}
+
+/// Reads the users from the file's bytes; the path is for the error.
+///
+/// # Errors
+/// [`FileError`], for the caller to keep what it has.
+pub fn parse_users(path: &Path, bytes: &[u8]) -> Result<UserTable, FileError> {
+    let users: Users = parse(path, bytes)?;
     UserTable::new(&users).map_err(|source| FileError::Users {
         path: path.to_owned(),
         source,

@@ -10,6 +10,7 @@
 )]
 
 pub mod archive;
+pub mod fuzz;
 pub mod mutate;
 mod server;
 

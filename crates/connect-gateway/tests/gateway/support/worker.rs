@@ -120,6 +120,11 @@ impl Worker {
         self.inner.lock().unwrap().seen.clone()
     }
 
+    /// The same, and forgets them.
+    pub(crate) fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.inner.lock().unwrap().seen)
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
