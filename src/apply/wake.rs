@@ -35,6 +35,8 @@ fn timer(after_s: u64) -> String {
     format!(
         "[Unit]
 Description=Wake the Kafka Connect charm to look again
+# Every hook may set it anew: a burst of hooks must not use up systemd's budget of starts.
+StartLimitIntervalSec=0
 
 [Timer]
 OnActiveSec={after_s}s

@@ -149,6 +149,8 @@ pub fn wake_service(layout: &Layout) -> String {
         "[Unit]
 Description=Wake the Kafka Connect charm
 After={WORKER_SERVICE} {GATEWAY_SERVICE}
+# Out of budget, it would take the units that start it down with it, and nothing would wake us.
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
