@@ -11,6 +11,7 @@ mod status;
 mod step;
 pub mod steps;
 pub mod tls;
+mod topics;
 mod trial;
 pub mod turns;
 pub mod unit;

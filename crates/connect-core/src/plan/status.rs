@@ -77,6 +77,9 @@ pub(super) fn is_about_brokers(cause: &str) -> bool {
 
 /// A worker that is not healthy, for the cause in its log: the relation's if it is about brokers.
 fn failing(model: &Model<'_>, cause: &str) -> Finding {
+    if let Some(finding) = super::topics::finding(cause) {
+        return finding;
+    }
     let mut relations = model.seen.kafka.iter();
     let live = relations.find(|(_, relation)| relation.life == Life::Live);
     match live.filter(|_| is_about_brokers(cause)) {

@@ -56,6 +56,10 @@ catalogue! {
         "option {option}: worker exits: {cause}"
         "This unit's worker exited with the newest options. It runs with the last good values again; the other workers were not restarted. The cause is from the worker's log."
         "Correct the option with `juju config`, or run the action `restart` on this unit to try it once more."
+    TopicUnfit "topic-unfit" Blocked
+        "topic {topic} {fault}"
+        "The worker refuses one of its internal topics, because it could lose what is stored there."
+        "Do as the message says, with Kafka's own tools or by an option; the worker tries again by itself. A replication factor is set with `worker-config` (`config.storage.replication.factor` and its like)."
     StepFailed "step-failed" Blocked
         "cannot {step}: {reason}"
         "A change of this machine failed; it is tried again by itself."
