@@ -67,6 +67,7 @@ fuzz: ## mutate archives and requests for long: SECONDS each target (600), from 
 	cargo test --locked -p connect-gateway --test gateway fuzz:: -- --nocapture
 
 bench: demo-parts ## compare with the alternatives, side by side, in one run (ONLY=group)
+	RUSTFLAGS="$(REMAP)" cargo build --locked --release -p connect-plugins
 	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))
 
 docs: ## the reference pages that come from YAML; the crates' docs, warnings denied

@@ -10,6 +10,7 @@ mod client;
 mod measure;
 mod model;
 mod parts;
+mod plugins;
 mod report;
 
 use std::fs;
@@ -38,7 +39,11 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// Measures one group of figures with the parts in a folder.
 type Group = fn(&Path) -> Result<Vec<Row>>;
 /// The groups, in the order in which they run.
-const GROUPS: [(&str, Group); 2] = [("hook", hook_noop), ("client", client::lives)];
+const GROUPS: [(&str, Group); 3] = [
+    ("hook", hook_noop),
+    ("client", client::lives),
+    ("plugins", plugins::pipelines),
+];
 
 /// Runs the benchmark with the parts below `target`, prints the table and writes
 /// `target/bench/report.json`. Of `only` one group the table is printed and nothing written. True

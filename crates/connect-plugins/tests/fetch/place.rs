@@ -64,7 +64,7 @@ impl Place {
     pub(crate) fn fetch_stored(&self, body: Vec<u8>) -> Stored {
         match self.fetch(Behaviour::ok(body)).unwrap() {
             Admitted::Stored(stored) => stored,
-            other => panic!("a new plugin, not {other:?}"),
+            other @ (Admitted::Unchanged(_) | Admitted::Empty) => panic!("not new: {other:?}"),
         }
     }
 

@@ -1,12 +1,13 @@
 //! Each behaviour on the wire.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Request;
-use super::behaviour::Behaviour;
+use super::behaviour::{Behaviour, Body};
 use crate::archive::pack::gzip;
 
 /// One connection after its request.
@@ -75,15 +76,22 @@ pub(crate) fn respond<S: Read + Write>(
 ) -> io::Result<()> {
     match behaviour {
         Behaviour::Ok { body, headers } => {
-            let body = body.load()?;
             let mut all = vec![TAR];
             all.extend(
                 headers
                     .iter()
                     .map(|(name, value)| (name.as_str(), value.as_str())),
             );
-            out.ok(body.len() as u64, &all)?;
-            out.send(&body)?;
+            if let Body::File(path) = body {
+                // It may be large.
+                let mut file = File::open(path)?;
+                out.ok(file.metadata()?.len(), &all)?;
+                io::copy(&mut file, out.stream)?;
+            } else {
+                let body = body.load()?;
+                out.ok(body.len() as u64, &all)?;
+                out.send(&body)?;
+            }
         }
         Behaviour::Status { code, body } => {
             let body = match body {
