@@ -8,3 +8,4 @@ mod bad_input;
 mod jre;
 mod ops;
 mod rotation;
+mod tls;
