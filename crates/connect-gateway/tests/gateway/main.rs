@@ -7,6 +7,7 @@
 
 mod access;
 mod client_door;
+mod closed;
 mod fuzz;
 mod lifecycle;
 mod logins;
