@@ -1,5 +1,6 @@
-//! TLS towards clients: switched on, renewed, its CA rotated, and switched off, under a client that
-//! asks every endpoint twenty times a second over new connections.
+//! TLS towards clients switched on, renewed, its CA rotated, and switched off, and the internal user
+//! and CA replaced, each under a client that asks every endpoint over new connections, twenty times
+//! a second.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -165,5 +166,50 @@ fn tls_comes_and_goes_without_a_failed_request_or_a_restart() {
         workers,
         "no worker restarts"
     );
+    model.assert_no_hook_failed();
+}
+
+#[test]
+#[ignore = "needs root, real Kafka; run by scripts/test.sh"]
+fn the_internal_user_and_ca_are_replaced_without_a_refused_forward() {
+    let model = Model::with_kafka(&["-n", "2"]);
+    model.deploy_client("client", None);
+    model.sim(&["integrate", "client", "kafka-connect"]);
+    for unit in UNITS {
+        model.wait_status(unit, "active", "", SOON * 3);
+    }
+    model.wait_served("client/0");
+    let workers = UNITS.map(|unit| model.worker(unit));
+    model.action("client/0", &["poll", "forward=true"]);
+    wait_seen(&model, "both endpoints are polled", SOON, |_| true);
+
+    model.action(UNITS[0], &["rotate-credentials"]);
+    let settings = "/etc/kafka-connect-gateway/gateway.json";
+    model.wait_until("both gateways know the new user alone", SOON * 3, || {
+        UNITS.iter().all(|unit| {
+            let text = model.sim(&["ssh", unit, "cat", settings]);
+            let settings: Value = serde_json::from_str(&text).unwrap();
+            let worker = &settings["worker"];
+            worker["internal"]["username"] == "internal-b" && worker["internal_other"].is_null()
+        })
+    });
+    for unit in UNITS {
+        model.wait_active(unit);
+    }
+    let before = report(&model).requests;
+    model.wait_until("both endpoints are polled on", SOON, || {
+        report(&model).requests > before + 40
+    });
+    let seen = report(&model);
+    println!("{} requests, longest {} ms", seen.requests, seen.longest_ms);
+    // A worker that is being stopped may answer 500 to a DELETE it has yet to forward, which nobody
+    // repeats blindly: at most once for each restart. Nothing is ever refused.
+    let is_stop = |failure: &&String| failure.contains("OSError: DELETE: status 500");
+    let others = seen.failures.iter().filter(|failure| !is_stop(failure));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(seen.failures.len() <= UNITS.len(), "{:?}", seen.failures);
+    for (unit, before) in UNITS.iter().zip(workers) {
+        assert_ne!(model.worker(unit), before, "{unit} restarts");
+    }
     model.assert_no_hook_failed();
 }
