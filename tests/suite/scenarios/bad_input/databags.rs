@@ -11,7 +11,6 @@ const LIST: &str =
 
 fn bad() -> Vec<(Value, &'static str)> {
     let listed = |list: &str| asks(NONE, list);
-    let long = format!("http://host/{}", "x".repeat(3000));
     let huge = format!("http://{}", "x".repeat(1 << 20));
     let deep = "[".repeat(100_000);
     let many = json!(vec!["username"; 1000]).to_string();
@@ -31,17 +30,14 @@ fn bad() -> Vec<(Value, &'static str)> {
         (asks("plugin.tar", SECRETS), URL),
         (asks(" ", SECRETS), URL),
         (asks("http://host/\u{1b}[2J\n{fault}", SECRETS), URL),
-        (asks(&long, SECRETS), URL),
         (asks(&huge, SECRETS), URL),
         // Lists that are none, or not of what must be in them.
         (listed("[]"), LIST),
         (listed("username,password"), LIST),
         (listed(r#"["username"]"#), LIST),
-        (listed(r#"{"username": "password"}"#), LIST),
         (listed(r#"["username", "password", ["tls"]]"#), LIST),
         (listed(r#"["username", "password", "../etc"]"#), LIST),
         (listed(r#"["username", "password", "a\u0000b"]"#), LIST),
-        (listed("null"), LIST),
         (listed("\"\\ud800\""), LIST),
         (listed(&deep), LIST),
         (listed(&many), LIST),
