@@ -5,6 +5,7 @@ mod log;
 mod model;
 
 mod bad_input;
+mod cluster;
 mod jre;
 mod ops;
 mod rotation;
