@@ -15,7 +15,7 @@ const BOUNDARIES: [&str; 2] = ["worker initializing", "Kafka Connect stopped"];
 /// rebalance.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// See [`cause`].
+    /// See `cause`.
     pub cause: Option<String>,
     /// See [`Group`].
     pub group: Option<Group>,

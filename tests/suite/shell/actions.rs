@@ -33,6 +33,7 @@ fn restart_restarts_the_only_worker_once() {
 #[test]
 fn rotation_is_refused_with_the_reason() {
     let machine = Machine::new();
+    machine.juju("parameters", r#"{"relation": "seven"}"#);
     assert!(action(&machine, "rotate-credentials").contains("relation id"));
     machine.juju("parameters", r#"{"relation": 7}"#);
     assert!(action(&machine, "rotate-credentials").contains("no client with credentials"));
