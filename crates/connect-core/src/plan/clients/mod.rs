@@ -7,7 +7,7 @@
 //!
 //! **Rotation.** The new password is minted into a secret of its own that nobody is granted; the
 //! units accept both; then the client's secret gets its new revision under the same URI, and the
-//! old password stays good for [`limits::ROTATION_GRACE_S`] as a hash in the peer databag.
+//! old password stays good for [`ROTATION_GRACE_S`](crate::limits::ROTATION_GRACE_S) as a hash in the peer databag.
 //!
 //! **Removal.** Only a client that the peer databag knew, whose relation is gone while we stay,
 //! loses its connectors; until they are gone it is a tombstone, which any leader works off.
