@@ -69,6 +69,9 @@ pub enum StepError {
         /// Name.
         name: String,
     },
+    /// A note to ourselves.
+    #[error("cannot write it as JSON")]
+    Json(#[source] serde_json::Error),
     /// The digest is not one.
     #[error("`{digest}` is not a digest")]
     Digest {
@@ -101,7 +104,14 @@ pub fn apply(
         let fetches = plugins::leading_fetches(rest);
         if !fetches.is_empty() {
             rest = rest.split_at(fetches.len()).1;
-            for (client, fetched) in plugins::fetch(&fetches, world) {
+            let outcomes = plugins::fetch(&fetches, world);
+            if let Err(error) = plugins::remember(&fetches, &outcomes, &mut seen.host, world) {
+                lines.push(format!(
+                    "cannot remember what failed: {}",
+                    report::chain(&error)
+                ));
+            }
+            for (client, fetched) in outcomes {
                 lines.push(match &fetched {
                     Fetched::Stored { digest } => format!("plugin of client {client}: {digest}"),
                     Fetched::Empty => format!("plugin of client {client}: none in its archive"),

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use connect_core::fingerprint;
 use connect_core::layout::{Layout, WORKER_USER};
-use connect_core::observation::{Fetched, RelationId};
+use connect_core::observation::{FailedFetch, Fetched, Host, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
 use connect_plugins::{Admitted, Digest, FetchOptions, Limits, SafeUrl};
 
 use super::StepError;
 use crate::host::accounts::Accounts;
-use crate::host::{fs, http};
+use crate::host::fs::Access;
+use crate::host::{clock, fs, http};
 use crate::report;
 use crate::world::World;
+
+/// Seconds after which a failed download that nobody asks for any more is forgotten.
+const FORGET_S: u64 = 24 * 60 * 60;
 
 /// A bundle to fetch.
 pub(super) struct Fetch<'a> {
@@ -93,6 +98,47 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
         }
         outcomes
     })
+}
+
+/// Notes on this machine which downloads failed, for the hooks that follow.
+pub(super) fn remember(
+    fetches: &[Fetch<'_>],
+    outcomes: &BTreeMap<RelationId, Fetched>,
+    host: &mut Host,
+    world: &World,
+) -> Result<(), StepError> {
+    let now = clock::now();
+    let mut failed = host.failed_fetches.clone();
+    failed.retain(|_, failed| now.saturating_sub(failed.at) < FORGET_S);
+    for fetch in fetches {
+        let source = fingerprint::short(fetch.url.expose().as_bytes());
+        if let Some(Fetched::Failed { reason }) = outcomes.get(&fetch.client) {
+            let since = failed.get(&source).map_or(now, |before| before.since);
+            let reason = reason.clone();
+            failed.insert(
+                source,
+                FailedFetch {
+                    since,
+                    at: now,
+                    reason,
+                },
+            );
+        } else {
+            failed.remove(&source);
+        }
+    }
+    if failed == host.failed_fetches {
+        return Ok(());
+    }
+    let text = serde_json::to_vec(&failed).map_err(StepError::Json)?;
+    let access = Access {
+        mode: 0o640,
+        user: 0,
+        group: 0,
+    };
+    fs::write(Path::new(&world.layout.failed_fetches()), &text, access)?;
+    host.failed_fetches = failed;
+    Ok(())
 }
 
 async fn one(options: FetchOptions) -> Fetched {

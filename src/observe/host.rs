@@ -84,6 +84,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         services,
         bundles: bundles(layout)?,
         retired: visible(&layout.retired())?.into_iter().collect(),
+        failed_fetches: json(&layout.failed_fetches())?.unwrap_or_default(),
         started,
         peer_certificate: certificate(&layout.peer_certificate())?,
         gateway,

@@ -6,6 +6,8 @@ pub const AWAIT_USERS_S: u64 = 5;
 /// Seconds until a plugin download is tried again: plugin servers come up minutes after the
 /// relation, and a hook costs little.
 pub const RETRY_FETCH_S: u64 = 30;
+/// Longest wait in seconds between two tries of a download that keeps failing.
+pub const RETRY_FETCH_MOST_S: u64 = 600;
 /// Seconds until a step that failed is tried again.
 pub const RETRY_STEP_S: u64 = 60;
 /// Seconds within which a worker with something new has to become healthy; measured starts take up

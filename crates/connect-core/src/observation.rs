@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::gateway;
+use crate::limits;
 use crate::secret::Secret;
 
 /// A databag as read: key to value.
@@ -314,6 +315,8 @@ pub struct Host {
     pub bundles: BTreeMap<String, Bundle>,
     /// Digests whose bundle was taken off the plugin path but is still open in a running worker.
     pub retired: BTreeSet<String>,
+    /// Downloads that failed, by the fingerprint of their URL.
+    pub failed_fetches: BTreeMap<String, FailedFetch>,
     /// What the running worker process was started with; absent if it does not run.
     pub started: Option<StartFacts>,
     /// SHA-256 (hex) of this unit's certificate of the internal CA (DER), if it has one.
@@ -324,6 +327,30 @@ pub struct Host {
     pub worker_log_cause: Option<String>,
     /// The group's last rebalance as our worker's log tells it.
     pub group: Option<Group>,
+}
+
+/// A download that failed. It is kept on this machine: lost, it costs a try too early.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedFetch {
+    /// When it failed first without a success since, in seconds since the Unix epoch.
+    pub since: u64,
+    /// When it failed last.
+    pub at: u64,
+    /// Why, in one line without a secret.
+    pub reason: String,
+}
+
+impl FailedFetch {
+    /// Seconds until it may be tried again: half as long as it has failed, within limits, so that
+    /// an outage costs at most half of its time once more. None if it may be tried now.
+    #[must_use]
+    pub fn wait_s(&self, now: u64) -> Option<u64> {
+        let wait = (self.at.saturating_sub(self.since) / 2)
+            .clamp(limits::RETRY_FETCH_S, limits::RETRY_FETCH_MOST_S);
+        let until = self.at.saturating_add(wait);
+        // A failure in the future is of a clock that was wrong.
+        (self.at <= now && now < until).then(|| until - now)
+    }
 }
 
 /// A rebalance of the Connect group, as every member logs it.
@@ -451,4 +478,28 @@ pub struct Failure {
     pub reason: String,
     /// The client it belongs to, if it is one client's only.
     pub client: Option<RelationId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FailedFetch;
+
+    #[test]
+    fn a_failed_fetch_waits_half_as_long_as_it_has_failed_within_limits() {
+        let rows = [
+            // Failed first, failed last, now; the wait.
+            (1000, 1000, 1000, Some(30)),
+            (1000, 1000, 1029, Some(1)),
+            (1000, 1000, 1030, None),
+            (1000, 1200, 1200, Some(100)),
+            (1000, 99_000, 99_000, Some(600)),
+            // The clock was wrong.
+            (5000, 5000, 1000, None),
+        ];
+        for (since, at, now, expected) in rows {
+            let reason = String::new();
+            let failed = FailedFetch { since, at, reason };
+            assert_eq!(failed.wait_s(now), expected, "{since} {at} {now}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Step, steps, trial};
 use crate::fingerprint;
+use crate::limits::RETRY_FETCH_S;
 use crate::model::Model;
 use crate::model::client::{Plugin, Request};
 use crate::model::peer::{NO_BUNDLE, Peers};
@@ -19,6 +20,8 @@ pub struct Bundles {
     pub fetch: BTreeMap<RelationId, Secret<String>>,
     /// Why a client's bundle is not here or not loaded.
     pub faults: BTreeMap<RelationId, String>,
+    /// When the first of the failed downloads may be tried again, in seconds.
+    pub retry_after_s: Option<u64>,
     /// Digests that belong on the plugin path.
     pub wanted: BTreeSet<String>,
 }
@@ -80,7 +83,8 @@ pub fn assess(model: &Model<'_>) -> Bundles {
                         source,
                     }),
                     (Some(Fetched::Failed { reason }), before) => {
-                        bundles.faults.insert(*id, reason.clone());
+                        let wait_s = failed(model, &source).map_or(RETRY_FETCH_S, |(_, wait)| wait);
+                        bundles.fail(*id, reason.clone(), wait_s);
                         before
                     }
                     (None, Some(before))
@@ -91,7 +95,10 @@ pub fn assess(model: &Model<'_>) -> Bundles {
                     }
                     (_, Some(before)) if before.source == source => Some(before),
                     (_, before) => {
-                        bundles.fetch.insert(*id, url.clone());
+                        match failed(model, &source) {
+                            Some((reason, wait_s)) => bundles.fail(*id, reason, wait_s),
+                            None => drop(bundles.fetch.insert(*id, url.clone())),
+                        }
                         before
                     }
                 }
@@ -135,6 +142,20 @@ pub fn assess(model: &Model<'_>) -> Bundles {
     }
     unlisted(model, &mut bundles);
     bundles
+}
+
+impl Bundles {
+    fn fail(&mut self, id: RelationId, reason: String, wait_s: u64) {
+        self.faults.insert(id, reason);
+        let wait_s = self.retry_after_s.map_or(wait_s, |other| other.min(wait_s));
+        self.retry_after_s = Some(wait_s);
+    }
+}
+
+/// Why a download failed that is not to be tried again yet, and for how long, in seconds.
+fn failed(model: &Model<'_>, source: &str) -> Option<(String, u64)> {
+    let failed = model.seen.host.failed_fetches.get(source)?;
+    Some((failed.reason.clone(), failed.wait_s(model.seen.now)?))
 }
 
 /// Whether our own unit was away for so long that the others go on without it.

@@ -196,7 +196,7 @@ fn has_failed(connector: &Connector) -> bool {
 pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> Vec<u64> {
     let mut wake = Vec::new();
     if !bundles.faults.is_empty() {
-        wake.push(limits::RETRY_FETCH_S);
+        wake.push(bundles.retry_after_s.unwrap_or(limits::RETRY_FETCH_S));
     }
     if model
         .seen

@@ -99,6 +99,8 @@ pub(super) fn judge(
             options: options::blame(good, &values, &cause),
             cause,
         })),
+        // An option from the very start: there is nothing to go back to, and no plugin is to blame.
+        None if blames_option => None,
         Some(_) | None if new.is_empty() => None,
         Some(_) | None => {
             let named = |digest: &&&String| cause.contains(digest.as_str());

@@ -328,79 +328,138 @@ proptest! {
         units in 1..4_u32,
         history in prop::collection::vec(happening(), 0..40),
     ) {
-        let mut world = World::new(units);
-        let mut provider = Provider::new();
-        serve(&mut world, true);
-        for what in history {
-            happen(&mut world, &mut provider, what);
-        }
-        // The troubles end, and everything finds its place.
-        world.kafka_up = true;
-        world.config.remove("rest-port");
-        world.config.remove("worker-config");
-        for machine in world.units.values_mut() {
-            machine.gone = false;
-        }
-        serve(&mut world, true);
-        for client in world.clients.values_mut() {
-            client.theirs.insert("requested-secrets".to_owned(), FIVE.to_owned());
-        }
-        world.tick();
-        world.now += 1000;
-        world.settle();
-        let scheme = if world.certificates.is_some() {
-            settle(&mut world, &mut provider);
-            "https"
-        } else {
-            "http"
-        };
-        // Whatever was told last has been read by now.
-        world.now += 1000;
-        world.settle();
-        prop_assert_eq!(&world.violations, &Vec::<String>::new());
-
-        let names: Vec<String> =
-            world.clients.keys().map(|id| format!("relation-{id}")).collect::<BTreeSet<_>>()
-                .into_iter().collect();
-        let endpoints: Vec<String> =
-            world.units.values().map(|m| format!("{scheme}://{}:8083", m.address)).collect();
-        for (id, client) in &world.clients {
-            prop_assert!(client.ours.contains_key("secret-user"), "client {} {:?}", id, client);
-            prop_assert_eq!(&client.ours["endpoints"], &endpoints.join(","));
-        }
-        for (number, machine) in &world.units {
-            prop_assert!(machine.healthy, "unit {}", number);
-            let served = machine.served.clone().unwrap_or_default().users;
-            let mut served: Vec<String> = served.into_iter().map(|user| user.name).collect();
-            served.sort();
-            prop_assert_eq!(&served, &names, "unit {}", number);
-            let wanted: BTreeSet<&str> = world.clients.values()
-                .filter_map(|client| {
-                    let url = client.theirs["plugin-url"].as_str();
-                    URLS.iter().position(|one| *one == url).filter(|index| *index > 0)
-                        .map(|index| ["aaaa", "bbbb", "aaaa"][index - 1])
-                }).collect();
-            let stored: BTreeSet<&str> = machine.host.bundles.keys().map(String::as_str).collect();
-            prop_assert_eq!(stored, wanted, "unit {}", number);
-        }
-        let users = world.secrets.keys().filter(|label| label.ends_with(".user.secret")).count();
-        prop_assert_eq!(users, world.clients.len(), "{:?}", world.secrets.keys());
-        for (name, connector) in &world.connectors {
-            let id = connector.owner.as_ref().unwrap().rsplit(':').next().unwrap();
-            let id: u32 = id.parse().unwrap();
-            prop_assert!(world.clients.contains_key(&id), "{} outlived its client", name);
-        }
-        prop_assert!(!world.peer_bag.contains_key("tombstones"));
-        let protocol = if scheme == "https" { Protocol::Https } else { Protocol::Http };
-        for machine in world.units.values() {
-            prop_assert_eq!(machine.door.as_ref().unwrap().0, protocol);
-        }
-        prop_assert!(!world.secrets.contains_key("kafka-connect.internal-next.secret"));
-        // A converged world needs nothing.
-        for number in world.units.keys().copied().collect::<Vec<_>>() {
-            let done = world.hook(number, reconcile());
-            prop_assert_eq!(done.rounds, 1);
-            prop_assert_eq!(&done.last.promises, &vec![], "unit {}", number);
-        }
+        ends_well(units, history)?;
     }
+}
+
+/// Histories that once ended badly.
+#[test]
+fn named_histories_end_well() {
+    // An option that no worker bears, there before any worker ran, was blamed on a client's plugin.
+    let unbearable_from_the_start = vec![
+        Happening::UnbearableSetting(true),
+        Happening::AddClient(0, 49),
+        Happening::Hook(0),
+        Happening::AddClient(0, 215),
+    ];
+    ends_well(1, unbearable_from_the_start).unwrap();
+}
+
+fn ends_well(units: u32, history: Vec<Happening>) -> Result<(), TestCaseError> {
+    let mut world = World::new(units);
+    let mut provider = Provider::new();
+    serve(&mut world, true);
+    for what in history {
+        happen(&mut world, &mut provider, what);
+    }
+    // The troubles end, and everything finds its place.
+    world.kafka_up = true;
+    world.config.remove("rest-port");
+    world.config.remove("worker-config");
+    for machine in world.units.values_mut() {
+        machine.gone = false;
+    }
+    serve(&mut world, true);
+    for client in world.clients.values_mut() {
+        client
+            .theirs
+            .insert("requested-secrets".to_owned(), FIVE.to_owned());
+    }
+    world.tick();
+    world.now += 1000;
+    world.settle();
+    let scheme = if world.certificates.is_some() {
+        settle(&mut world, &mut provider);
+        "https"
+    } else {
+        "http"
+    };
+    // Whatever was told last has been read by now.
+    world.now += 1000;
+    world.settle();
+    prop_assert_eq!(&world.violations, &Vec::<String>::new());
+
+    let names: Vec<String> = world
+        .clients
+        .keys()
+        .map(|id| format!("relation-{id}"))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let endpoints: Vec<String> = world
+        .units
+        .values()
+        .map(|m| format!("{scheme}://{}:8083", m.address))
+        .collect();
+    for (id, client) in &world.clients {
+        prop_assert!(
+            client.ours.contains_key("secret-user"),
+            "client {} {:?}",
+            id,
+            client
+        );
+        prop_assert_eq!(&client.ours["endpoints"], &endpoints.join(","));
+    }
+    for (number, machine) in &world.units {
+        prop_assert!(machine.healthy, "unit {}", number);
+        let served = machine.served.clone().unwrap_or_default().users;
+        let mut served: Vec<String> = served.into_iter().map(|user| user.name).collect();
+        served.sort();
+        prop_assert_eq!(&served, &names, "unit {}", number);
+        let wanted: BTreeSet<&str> = world
+            .clients
+            .values()
+            .filter_map(|client| {
+                let url = client.theirs["plugin-url"].as_str();
+                URLS.iter()
+                    .position(|one| *one == url)
+                    .filter(|index| *index > 0)
+                    .map(|index| ["aaaa", "bbbb", "aaaa"][index - 1])
+            })
+            .collect();
+        let stored: BTreeSet<&str> = machine.host.bundles.keys().map(String::as_str).collect();
+        prop_assert_eq!(stored, wanted, "unit {}", number);
+    }
+    let users = world
+        .secrets
+        .keys()
+        .filter(|label| label.ends_with(".user.secret"))
+        .count();
+    prop_assert_eq!(users, world.clients.len(), "{:?}", world.secrets.keys());
+    for (name, connector) in &world.connectors {
+        let id = connector
+            .owner
+            .as_ref()
+            .unwrap()
+            .rsplit(':')
+            .next()
+            .unwrap();
+        let id: u32 = id.parse().expect("a tag ends with a relation id");
+        prop_assert!(
+            world.clients.contains_key(&id),
+            "{} outlived its client",
+            name
+        );
+    }
+    prop_assert!(!world.peer_bag.contains_key("tombstones"));
+    let protocol = if scheme == "https" {
+        Protocol::Https
+    } else {
+        Protocol::Http
+    };
+    for machine in world.units.values() {
+        prop_assert_eq!(machine.door.as_ref().unwrap().0, protocol);
+    }
+    prop_assert!(
+        !world
+            .secrets
+            .contains_key("kafka-connect.internal-next.secret")
+    );
+    // A converged world needs nothing.
+    for number in world.units.keys().copied().collect::<Vec<_>>() {
+        let done = world.hook(number, reconcile());
+        prop_assert_eq!(done.rounds, 1);
+        prop_assert_eq!(&done.last.promises, &vec![], "unit {}", number);
+    }
+    Ok(())
 }

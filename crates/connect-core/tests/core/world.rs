@@ -771,6 +771,24 @@ impl World {
                         reason: "connection refused".to_owned(),
                     },
                 };
+                let (now, source) = (self.now, fingerprint::short(url.expose().as_bytes()));
+                match &outcome {
+                    Fetched::Failed { reason } => {
+                        let failed =
+                            host.failed_fetches
+                                .entry(source)
+                                .or_insert_with(|| FailedFetch {
+                                    since: now,
+                                    at: now,
+                                    reason: String::new(),
+                                });
+                        failed.at = now;
+                        failed.reason.clone_from(reason);
+                    }
+                    Fetched::Stored { .. } | Fetched::Empty => {
+                        host.failed_fetches.remove(&source);
+                    }
+                }
                 passing.fetched.insert(*client, outcome);
             }
             Step::IssueCertificate {
