@@ -434,7 +434,9 @@ fn ends_well(units: u32, history: Vec<Happening>) -> Result<(), TestCaseError> {
             .rsplit(':')
             .next()
             .unwrap();
-        let id: u32 = id.parse().expect("a tag ends with a relation id");
+        let id: u32 = id
+            .parse()
+            .map_err(|_| TestCaseError::fail("no relation id"))?;
         prop_assert!(
             world.clients.contains_key(&id),
             "{} outlived its client",
