@@ -12,7 +12,7 @@
 //! # What the store looks like
 //!
 //! ```text
-//! <store>/references/…                                      what each URL served last
+//! <store>/.references/…                                     what each URL served last
 //! <store>/<sha256 of the bytes as served>/contract.json     what the bundle offers
 //! <store>/<sha256 of the bytes as served>/path              one entry of the worker's plugin.path
 //! <store>/<sha256 of the bytes as served>/path/bundle/…     the unpacked files: one class loader

@@ -14,8 +14,8 @@ use crate::digest::Digest;
 use crate::safe_url::SafeUrl;
 use crate::store;
 
-/// The folder in the store. No digest looks like it.
-const FOLDER: &str = "references";
+/// The folder in the store. Hidden, as everything there that is no bundle.
+const FOLDER: &str = ".references";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Reference {

@@ -67,7 +67,7 @@ pub(crate) fn check_url(
         "{name}: left in staging"
     );
     let mut in_store = children(&home.join("plugins"));
-    in_store.remove("references");
+    in_store.remove(".references");
     match verdict {
         Verdict::Stored(_) => {
             let digest = outcome["digest"].as_str().unwrap_or_default().to_owned();

@@ -78,7 +78,7 @@ impl Place {
         );
         let expected: BTreeSet<_> = digests.iter().map(|digest| (*digest).to_owned()).collect();
         let mut held = children(&self.store());
-        held.remove("references");
+        held.remove(".references");
         assert_eq!(held, expected, "in the store");
         let beside: BTreeSet<_> = ["plugins", "staging"].map(str::to_owned).into();
         assert!(children(self.root.path()).is_subset(&beside), "beside them");
