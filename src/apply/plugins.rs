@@ -113,16 +113,8 @@ pub(super) fn remember(
     for fetch in fetches {
         let source = fingerprint::short(fetch.url.expose().as_bytes());
         if let Some(Fetched::Failed { reason }) = outcomes.get(&fetch.client) {
-            let since = failed.get(&source).map_or(now, |before| before.since);
-            let reason = reason.clone();
-            failed.insert(
-                source,
-                FailedFetch {
-                    since,
-                    at: now,
-                    reason,
-                },
-            );
+            let again = FailedFetch::after(failed.get(&source), now, reason);
+            failed.insert(source, again);
         } else {
             failed.remove(&source);
         }

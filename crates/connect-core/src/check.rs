@@ -55,17 +55,20 @@ fn leadership(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
     }
 }
 
+/// What clients are told, by relation.
+fn answers(plan: &Plan) -> impl Iterator<Item = (RelationId, &BTreeMap<String, Option<String>>)> {
+    plan.promises.iter().filter_map(|promise| {
+        let Promise::SetApplicationData { relation, changes } = promise else {
+            return None;
+        };
+        (relation.endpoint == wire::CONNECT_CLIENT).then_some((relation.id, changes))
+    })
+}
+
 /// A client is told of its secret once, with a grant, within the contract, and only when every
 /// unit says that its gateway serves the user and its worker has loaded the plugin.
 fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
-    for promise in &plan.promises {
-        let Promise::SetApplicationData { relation, changes } = promise else {
-            continue;
-        };
-        if relation.endpoint != wire::CONNECT_CLIENT {
-            continue;
-        }
-        let id = relation.id;
+    for (id, changes) in answers(plan) {
         let Some(client) = seen
             .clients
             .get(&id)
@@ -152,14 +155,7 @@ fn served_without(seen: &Observation, plan: &Plan, id: RelationId) -> BTreeSet<u
 /// Clients are told https only when every door that they are told of presents a certificate, and
 /// told of a secret about it only with the right to read it.
 fn encryption(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
-    for promise in &plan.promises {
-        let Promise::SetApplicationData { relation, changes } = promise else {
-            continue;
-        };
-        if relation.endpoint != wire::CONNECT_CLIENT {
-            continue;
-        }
-        let id = relation.id;
+    for (id, changes) in answers(plan) {
         let told = changes.get(wire::ENDPOINTS).and_then(Option::as_ref);
         let before = seen
             .clients

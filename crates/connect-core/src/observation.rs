@@ -144,6 +144,26 @@ pub enum Hook {
     },
 }
 
+impl Hook {
+    /// What an operator asked for with the action `restart`: the request's id, all workers, pass over
+    /// those that are not well.
+    #[must_use]
+    pub const fn restart(&self) -> Option<(&String, bool, bool)> {
+        match self {
+            Self::RestartRequested { id, all, force } => Some((id, *all, *force)),
+            Self::Reconcile { .. }
+            | Self::Start
+            | Self::UpgradeCharm
+            | Self::UpdateStatus
+            | Self::RelationBroken { .. }
+            | Self::RelationDeparted { .. }
+            | Self::Leave
+            | Self::RotateInternalRequested
+            | Self::RotateRequested { .. } => None,
+        }
+    }
+}
+
 /// Who and where we are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Identity {
@@ -341,6 +361,16 @@ pub struct FailedFetch {
 }
 
 impl FailedFetch {
+    /// A failure now, after `before`.
+    #[must_use]
+    pub fn after(before: Option<&Self>, now: u64, reason: &str) -> Self {
+        Self {
+            since: before.map_or(now, |before| before.since),
+            at: now,
+            reason: reason.to_owned(),
+        }
+    }
+
     /// Seconds until it may be tried again: half as long as it has failed, within limits, so that
     /// an outage costs at most half of its time once more. None if it may be tried now.
     #[must_use]

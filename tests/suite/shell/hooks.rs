@@ -1,5 +1,7 @@
 //! Whole hooks.
 
+use testkit::{Behaviour, MisbehavingServer};
+
 use super::machine::Machine;
 
 /// Calls of a hook with nothing to do, on a leader with one client that is not served yet.
@@ -185,6 +187,27 @@ fn a_plugin_that_cannot_be_fetched_is_named_and_fails_nothing() {
     assert!(logged.contains("connect-client:7"), "{logged}");
     let peers = machine.read("juju/written");
     assert!(peers.contains("faults"), "{peers}");
+}
+
+#[test]
+fn a_plugin_server_that_has_just_failed_is_not_asked_by_the_next_hook() {
+    let server = MisbehavingServer::start().unwrap();
+    server.on("/plugin.tar", Behaviour::status(404));
+    let machine = Machine::new();
+    machine.client(7, &server.url("/plugin.tar"));
+    machine.good_hook("install");
+    machine.good_hook("start");
+    assert_eq!(server.requests().len(), 1);
+    machine.good_hook("update-status");
+    assert_eq!(server.requests().len(), 1, "too early");
+    assert!(
+        machine.read("juju/written").contains("404"),
+        "its fault stays named"
+    );
+    // Another URL is another matter.
+    machine.client(7, &server.url("/other.tar"));
+    machine.good_hook("update-status");
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[test]

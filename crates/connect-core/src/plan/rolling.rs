@@ -12,7 +12,7 @@ use super::goal::WorkerGoal;
 use crate::fingerprint;
 use crate::layout::{Layout, WORKER_SERVICE};
 use crate::model::Model;
-use crate::observation::{Hook, StartFacts};
+use crate::observation::StartFacts;
 
 /// Begins the reason of a restart that an operator asked for; the action's id follows.
 const REQUEST: &str = "request-";
@@ -82,26 +82,20 @@ pub fn is_healthy(model: &Model<'_>) -> bool {
         .is_some_and(|worker| worker.healthy)
 }
 
+/// The restart that an operator asks for in this very hook. Passing over is no wish to restart.
+#[must_use]
+pub fn asked<'a>(model: &'a Model<'_>) -> Option<&'a String> {
+    let (id, all, force) = model.seen.hook.restart()?;
+    (all || !force).then_some(id)
+}
+
 /// The operator's newest request for a restart, which the next start answers; once answered it stays
 /// in the facts, so that their file does not change again.
 #[must_use]
 pub fn request(model: &Model<'_>) -> Option<String> {
     let started = model.seen.host.started.as_ref();
     let answered = started.and_then(|started| started.request.clone());
-    let asked = match &model.seen.hook {
-        // Passing over is no wish to restart.
-        Hook::RestartRequested { id, all, force } if *all || !*force => Some(id.clone()),
-        Hook::RestartRequested { .. }
-        | Hook::Reconcile { .. }
-        | Hook::Start
-        | Hook::UpgradeCharm
-        | Hook::UpdateStatus
-        | Hook::RelationBroken { .. }
-        | Hook::RelationDeparted { .. }
-        | Hook::Leave
-        | Hook::RotateInternalRequested
-        | Hook::RotateRequested { .. } => None,
-    };
+    let asked = asked(model).cloned();
     let peers = model.peers.as_ref();
     let wanted = peers
         .and_then(|peers| peers.ours.wants_turn.as_deref())

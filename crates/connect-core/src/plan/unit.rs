@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bundles::{self, Bundles};
-use super::rolling::{Rolling, Standing, is_healthy};
+use super::rolling::{Rolling, Standing, asked, is_healthy};
 use super::tls::Door;
 use super::trial::Verdict;
 use super::users::Users;
@@ -171,7 +171,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
 
 /// An operator who asks for a restart of this unit has what was rejected tried again.
 fn tries_again(model: &Model<'_>) -> bool {
-    matches!(model.seen.hook, Hook::RestartRequested { force: false, .. })
+    asked(model).is_some()
 }
 
 fn rejected(model: &Model<'_>, before: &UnitData, verdict: Option<&Verdict>) -> Option<Rejected> {

@@ -8,10 +8,14 @@
 //! [`Config::unit_timeout_s`]: crate::model::config::Config::unit_timeout_s
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use crate::limits;
 use crate::model::Model;
+use crate::model::config::Config;
 use crate::model::peer::{Peers, UnitData, unit_number};
+use crate::observation::Observation;
+use crate::wire;
 
 /// How the units are that stay.
 #[derive(Debug, Default)]
@@ -41,6 +45,27 @@ pub fn units<'a>(
     let others = peers.others.iter().map(|(number, unit)| (*number, unit));
     ours.chain(others)
         .filter(|(_, unit)| !unit.leaving)
+        .collect()
+}
+
+/// Where the leader tries the other units' peer doors. A unit that has not said where its door is,
+/// is not tried; nor is any while an option cannot be used, for the doors then stay where they were.
+#[must_use]
+pub fn doors(seen: &Observation) -> BTreeMap<String, SocketAddr> {
+    let (config, problems) = Config::read(&seen.config, &seen.identity);
+    let Some(peers) = seen
+        .peers
+        .as_ref()
+        .filter(|_| seen.leader && problems.is_empty())
+    else {
+        return BTreeMap::new();
+    };
+    let others = peers.others.iter();
+    others
+        .filter_map(|(unit, bag)| {
+            let address = wire::peer::read_unit(bag).peer_address?;
+            Some((unit.clone(), SocketAddr::new(address, config.peer_port)))
+        })
         .collect()
 }
 

@@ -774,16 +774,9 @@ impl World {
                 let (now, source) = (self.now, fingerprint::short(url.expose().as_bytes()));
                 match &outcome {
                     Fetched::Failed { reason } => {
-                        let failed =
-                            host.failed_fetches
-                                .entry(source)
-                                .or_insert_with(|| FailedFetch {
-                                    since: now,
-                                    at: now,
-                                    reason: String::new(),
-                                });
-                        failed.at = now;
-                        failed.reason.clone_from(reason);
+                        let before = host.failed_fetches.get(&source);
+                        let again = FailedFetch::after(before, now, reason);
+                        host.failed_fetches.insert(source, again);
                     }
                     Fetched::Stored { .. } | Fetched::Empty => {
                         host.failed_fetches.remove(&source);

@@ -31,7 +31,7 @@ use crate::model::client::{Client, Request, username};
 use crate::model::password::generate;
 use crate::model::peer::{ApplicationData, KnownClient, NO_BUNDLE, Peers, UnitData};
 use crate::model::{Model, password};
-use crate::observation::{Hook, OwnSecret, Reading, RelationId};
+use crate::observation::{OwnSecret, Reading, RelationId};
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
 use crate::wire::x509::Certificate;
@@ -87,18 +87,8 @@ pub fn lead(
         // Another unit will lead; what looks like a client that left may be our own farewell.
         return lead;
     }
-    let (all, force) = match &model.seen.hook {
-        Hook::RestartRequested { id, all, force } => (all.then(|| id.clone()), *force),
-        Hook::Reconcile { .. }
-        | Hook::Start
-        | Hook::UpgradeCharm
-        | Hook::UpdateStatus
-        | Hook::RelationBroken { .. }
-        | Hook::RelationDeparted { .. }
-        | Hook::Leave
-        | Hook::RotateInternalRequested
-        | Hook::RotateRequested { .. } => (None, false),
-    };
+    let restart = model.seen.hook.restart();
+    let force = restart.is_some_and(|(_, _, force)| force);
     let mut leader = Leader {
         model,
         peers,
@@ -118,8 +108,8 @@ pub fn lead(
     }
     leader.forget();
     leader.tombstones();
-    if all.is_some() {
-        leader.lead.application.restart = all;
+    if let Some((id, true, _)) = restart {
+        leader.lead.application.restart = Some(id.clone());
     }
     leader.turns();
     if leader.lead.application != peers.application {
@@ -274,14 +264,11 @@ impl Leader<'_> {
             return;
         }
         let password = generate(self.entropy);
-        self.mint(
+        self.lead.minted.push(mint_of(
             labels::user(id),
             format!("REST user of connect-client:{id}"),
-            credential_content(id, password)
-                .into_iter()
-                .map(|(key, value)| (key, MintedValue::Text(value)))
-                .collect(),
-        );
+            credential_content(id, password),
+        ));
     }
 
     /// The client's bundle; the last one that every unit has loaded while another one comes.
