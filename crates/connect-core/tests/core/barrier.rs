@@ -4,8 +4,6 @@ use connect_core::plan::State;
 
 use crate::world::*;
 
-const URL: &str = "http://10.1.1.5/p";
-
 fn three() -> World {
     let mut world = World::new(3);
     world.add_client(1, "first", "NOT-REQUIRED");

@@ -135,10 +135,6 @@ fn told(world: &World) -> (&str, &str, BTreeSet<Vec<u8>>) {
     (&world.clients[&7].ours["endpoints"], &secret["tls"], names)
 }
 
-fn starts(world: &World) -> Vec<u32> {
-    world.units.values().map(|unit| unit.starts).collect()
-}
-
 fn message(world: &mut World) -> (State, String) {
     let status = world.hook(0, reconcile()).last.status;
     (status.state, status.message)

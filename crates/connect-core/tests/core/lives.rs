@@ -3,52 +3,17 @@
 use std::collections::BTreeMap;
 
 use connect_core::layout::Layout;
-use connect_core::observation::{ConfigValue, Connector, Hook};
+use connect_core::observation::{ConfigValue, Hook};
 use connect_core::plan::State;
 
+use crate::farewells::{connector, departed};
 use crate::world::*;
-
-const URL: &str = "http://10.1.1.5:8080/plugin";
-
-fn departed(endpoint: &str, id: u32, departing: &str) -> Hook {
-    Hook::RelationDeparted {
-        endpoint: endpoint.to_owned(),
-        id,
-        departing_unit: departing.to_owned(),
-    }
-}
 
 fn asked(id: &str) -> Hook {
     Hook::RestartRequested {
         id: id.to_owned(),
         all: false,
         force: false,
-    }
-}
-
-fn published(world: &World, id: u32) -> bool {
-    world.clients[&id].ours.contains_key("secret-user")
-}
-
-fn starts(world: &World) -> Vec<u32> {
-    world.units.values().map(|machine| machine.starts).collect()
-}
-
-fn users_of(world: &World, number: u32) -> Vec<String> {
-    let users = world.units[&number]
-        .served
-        .clone()
-        .unwrap_or_default()
-        .users;
-    users.into_iter().map(|user| user.name).collect()
-}
-
-fn connector(owner: Option<String>) -> Connector {
-    Connector {
-        owner,
-        state: "RUNNING".to_owned(),
-        tasks: BTreeMap::new(),
-        trace: None,
     }
 }
 
@@ -188,169 +153,6 @@ fn a_queued_restart_is_asked_for_once() {
 }
 
 #[test]
-fn a_client_that_leaves_takes_exactly_what_was_its_own() {
-    let mut world = World::new(3);
-    world.serve_plugin(URL, "aaaa");
-    world.serve_plugin("http://10.1.1.6/x", "bbbb");
-    world.add_client(1, "mysql", URL);
-    world.add_client(10, "mysql", "http://10.1.1.6/x");
-    world.settle();
-    let uuid = MODEL.replace('-', "");
-    for (name, owner) in [
-        ("one".to_owned(), Some(world.tag(1))),
-        ("ten".to_owned(), Some(world.tag(10))),
-        (format!("old_r1_{uuid}"), None),
-        (format!("old_r10_{uuid}"), None),
-        (format!("tagged_r1_{uuid}"), Some(world.tag(10))),
-        (format!("_r1_{}", "0".repeat(32)), None),
-        ("by-hand".to_owned(), None),
-    ] {
-        world.connectors.insert(name, connector(owner));
-    }
-    let before = starts(&world);
-    world.remove_client(1);
-    for number in 0..3 {
-        assert_eq!(users_of(&world, number), ["relation-10"], "unit {number}");
-    }
-    world.settle();
-    world.assert_sound();
-    let left: Vec<&str> = world.connectors.keys().map(String::as_str).collect();
-    let expected = [
-        format!("_r1_{}", "0".repeat(32)),
-        "by-hand".to_owned(),
-        format!("old_r10_{uuid}"),
-        format!("tagged_r1_{uuid}"),
-        "ten".to_owned(),
-    ];
-    assert_eq!(left, expected);
-    assert!(!world.secrets.contains_key("connect-client.1.user.secret"));
-    assert!(world.secrets.contains_key("connect-client.10.user.secret"));
-    assert_eq!(starts(&world), before, "a removed plugin restarts nobody");
-    for machine in world.units.values() {
-        assert!(!machine.host.bundles.contains_key("aaaa"));
-        assert!(machine.host.bundles.contains_key("bbbb"));
-        assert!(
-            machine.host.retired.contains("aaaa"),
-            "a running worker has it open"
-        );
-    }
-    assert!(
-        !world.peer_bag.contains_key("tombstones"),
-        "{:?}",
-        world.peer_bag
-    );
-
-    // It comes back: nothing has to be loaded, so nobody restarts.
-    world.add_client(11, "mysql", URL);
-    world.settle();
-    world.assert_sound();
-    assert!(published(&world, 11));
-    assert_eq!(starts(&world), before);
-}
-
-#[test]
-fn tombstones_outlive_a_worker_that_is_down_and_a_change_of_leader() {
-    let mut world = World::new(3);
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    world
-        .connectors
-        .insert("mine".to_owned(), connector(Some(world.tag(7))));
-    world.kafka_up = false;
-    world.tick();
-    world.remove_client(7);
-    assert!(world.connectors.contains_key("mine"));
-    assert!(world.peer_bag.contains_key("tombstones"));
-    world.leader = 2;
-    world.kafka_up = true;
-    world.settle();
-    world.assert_sound();
-    assert!(world.connectors.is_empty());
-    assert!(!world.peer_bag.contains_key("tombstones"));
-}
-
-#[test]
-fn connectors_stay_when_the_operator_says_so() {
-    let mut world = World::new(1);
-    world
-        .config
-        .insert("keep-connectors".to_owned(), ConfigValue::Boolean(true));
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    world
-        .connectors
-        .insert("mine".to_owned(), connector(Some(world.tag(7))));
-    world.remove_client(7);
-    world.settle();
-    assert!(world.connectors.contains_key("mine"));
-    assert_eq!(users_of(&world, 0), Vec::<String>::new());
-}
-
-#[test]
-fn connectors_stay_while_it_is_unclear_whether_they_should() {
-    let mut world = World::new(1);
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    world
-        .connectors
-        .insert("mine".to_owned(), connector(Some(world.tag(7))));
-    let option = "keep-connectors".to_owned();
-    world
-        .config
-        .insert(option.clone(), ConfigValue::Text("perhaps".to_owned()));
-    world.remove_client(7);
-    world.settle();
-    assert!(world.connectors.contains_key("mine"));
-    world.config.insert(option, ConfigValue::Boolean(false));
-    world.settle();
-    world.assert_sound();
-    assert!(world.connectors.is_empty());
-}
-
-#[test]
-fn connectors_stay_when_our_own_application_goes() {
-    let mut world = World::new(1);
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    world
-        .connectors
-        .insert("mine".to_owned(), connector(Some(world.tag(7))));
-    world.hook(0, departed("connect-client", 7, "kafka-connect/0"));
-    let broken = Hook::RelationBroken {
-        endpoint: "connect-client".to_owned(),
-        id: 7,
-    };
-    world.hook(0, broken);
-    world.clients.clear();
-    world.hook(0, reconcile());
-    assert!(world.connectors.contains_key("mine"));
-    let done = world.hook(0, Hook::Leave);
-    assert!(
-        done.steps.contains(&"leave this machine".to_owned()),
-        "{:?}",
-        done.steps
-    );
-    assert!(world.units[&0].files.is_empty());
-    assert_eq!(world.hook(0, Hook::Leave).steps, Vec::<String>::new());
-}
-
-#[test]
-fn a_unit_of_the_client_that_departs_changes_nothing() {
-    let mut world = World::new(2);
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    let before = world.picture();
-    for number in 0..2 {
-        let done = world.hook(number, departed("connect-client", 7, "mysql/1"));
-        assert!(
-            done.steps.is_empty() && done.last.promises.is_empty(),
-            "{done:?}"
-        );
-    }
-    assert_eq!(world.picture(), before);
-}
-
-#[test]
 fn a_new_unit_restarts_nobody_and_is_told_to_clients_when_it_works() {
     let mut world = World::new(2);
     world.serve_plugin(URL, "aaaa");
@@ -465,100 +267,6 @@ fn options_say_who_sees_which_connectors() {
             "{users:?}"
         );
     }
-}
-
-#[test]
-fn a_client_at_fault_is_named_and_alone() {
-    for (fault, expected) in [
-        (
-            ("plugin-url", "ftp://x"),
-            "connect-client:8 (bad): plugin-url must be an http or https",
-        ),
-        (
-            ("requested-secrets", "x"),
-            "connect-client:8 (bad): requested-secrets must be a JSON list",
-        ),
-        (
-            ("plugin-url", "http://10.1.1.9/404"),
-            "connect-client:8 (bad): plugin-url: HTTP 404",
-        ),
-        (
-            ("version", "v1"),
-            "connect-client:8 (bad): version is a protocol version",
-        ),
-    ] {
-        let mut world = World::new(2);
-        let served = Served::Fault("HTTP 404".to_owned());
-        world
-            .plugins
-            .insert("http://10.1.1.9/404".to_owned(), served);
-        world.add_client(7, "good", "NOT-REQUIRED");
-        world.add_client(8, "bad", "NOT-REQUIRED");
-        let client = world.clients.get_mut(&8).unwrap();
-        client.theirs.insert(fault.0.to_owned(), fault.1.to_owned());
-        world.settle();
-        world.assert_sound();
-        assert!(published(&world, 7) && !published(&world, 8));
-        for number in 0..2 {
-            let status = world.hook(number, reconcile()).last.status;
-            assert_eq!(status.state, State::Active);
-            assert!(status.message.starts_with(expected), "{}", status.message);
-        }
-        // The cause goes, and with it the fault.
-        let archive = Served::Empty;
-        world
-            .plugins
-            .insert("http://10.1.1.9/404".to_owned(), archive);
-        if fault.1 != "http://10.1.1.9/404" {
-            let client = world.clients.get_mut(&8).unwrap();
-            client.theirs = bag(&[("plugin-url", "NOT-REQUIRED"), ("requested-secrets", FIVE)]);
-        }
-        if fault.1 == "http://10.1.1.9/404" {
-            // Not before its time: no hook waits for a server that has just failed.
-            world.settle();
-            assert!(!published(&world, 8));
-        }
-        world.now += 30;
-        world.settle();
-        world.assert_sound();
-        assert!(published(&world, 8));
-        assert_eq!(world.hook(0, reconcile()).last.status.message, "");
-    }
-}
-
-#[test]
-fn a_changed_plugin_is_swapped_and_the_old_one_stays_until_then() {
-    let mut world = World::new(2);
-    world.serve_plugin(URL, "aaaa");
-    world.add_client(7, "mysql", URL);
-    world.settle();
-    let before = world.clients[&7].ours.clone();
-    let next = "http://10.1.1.9/next";
-    world
-        .clients
-        .get_mut(&7)
-        .unwrap()
-        .theirs
-        .insert("plugin-url".to_owned(), next.to_owned());
-    world.settle();
-    for machine in world.units.values() {
-        assert!(
-            machine.host.bundles.contains_key("aaaa"),
-            "not fetched yet: the old one stays"
-        );
-    }
-    world.serve_plugin(next, "bbbb");
-    world.settle();
-    world.assert_sound();
-    for machine in world.units.values() {
-        let store: Vec<&String> = machine.host.bundles.keys().collect();
-        assert_eq!(store, ["bbbb"]);
-        assert!(machine.host.retired.is_empty());
-    }
-    let after = &world.clients[&7].ours;
-    assert_eq!(after["secret-user"], before["secret-user"]);
-    assert_eq!(after["endpoints"], before["endpoints"]);
-    assert!(after["data"].contains(next));
 }
 
 #[test]
@@ -761,33 +469,6 @@ fn a_lost_disk_is_restored() {
 }
 
 #[test]
-fn units_that_got_different_bundles_agree_in_the_end() {
-    let mut world = World::new(2);
-    world.settle();
-    world.add_client(7, "mysql", URL);
-    world.serve_plugin(URL, "aaaa");
-    world.hook(0, reconcile());
-    world.serve_plugin(URL, "bbbb");
-    world.settle();
-    assert!(!published(&world, 7));
-    let message = world.hook(0, reconcile()).last.status.message;
-    assert!(
-        message.contains("connect-client:7 (mysql): waiting for kafka-connect/1"),
-        "{message}"
-    );
-    world.hook(0, Hook::UpdateStatus);
-    world.settle();
-    world.assert_sound();
-    assert!(published(&world, 7));
-    assert!(
-        world
-            .units
-            .values()
-            .all(|machine| machine.host.bundles.len() == 1)
-    );
-}
-
-#[test]
 fn nobody_is_published_before_every_gateway_serves_the_user() {
     for deaf in 0..2 {
         let mut world = World::new(2);
@@ -818,41 +499,4 @@ fn what_a_worker_reads_at_its_start_is_used_only_once_juju_has_kept_it() {
     assert!(!world.units[&0].files.contains_key(&users));
     world.hook(0, reconcile());
     assert!(world.units[&0].files.contains_key(&users));
-}
-
-#[test]
-fn a_first_start_waits_for_the_plugins_on_their_way() {
-    let mut world = World::new(1);
-    world.kafka.clear();
-    world.settle();
-    world.kafka.insert(3, answered_kafka());
-    world.serve_plugin(URL, "aaaa");
-    world.add_client(7, "mysql", URL);
-    world.settle();
-    world.assert_sound();
-    assert!(published(&world, 7));
-    assert_eq!(starts(&world), [1]);
-}
-
-#[test]
-fn a_connector_made_while_a_gateway_still_lets_the_client_in_is_deleted_too() {
-    let mut world = World::new(2);
-    world.add_client(7, "mysql", "NOT-REQUIRED");
-    world.settle();
-    let late = connector(Some(world.tag(7)));
-    let broken = Hook::RelationBroken {
-        endpoint: "connect-client".to_owned(),
-        id: 7,
-    };
-    world.hook(0, broken.clone());
-    // The other unit has not heard of it, and its gateway serves the user.
-    let other = world.clients.remove(&7).unwrap();
-    world.hook(0, reconcile());
-    world.connectors.insert("late".to_owned(), late);
-    world.clients.insert(7, other);
-    world.hook(1, broken);
-    world.clients.remove(&7);
-    world.settle();
-    world.assert_sound();
-    assert!(world.connectors.is_empty());
 }

@@ -14,9 +14,11 @@
 )]
 
 mod barrier;
+mod bundles;
 mod cases;
 mod certificates;
 mod encryption;
+mod farewells;
 mod files;
 mod histories;
 mod internal;

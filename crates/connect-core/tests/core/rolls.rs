@@ -11,10 +11,6 @@ fn set(world: &mut World, option: &str, value: &str) {
         .insert(option.to_owned(), ConfigValue::Text(value.to_owned()));
 }
 
-fn starts(world: &World) -> Vec<u32> {
-    world.units.values().map(|machine| machine.starts).collect()
-}
-
 fn restart(id: &str, all: bool, force: bool) -> Hook {
     Hook::RestartRequested {
         id: id.to_owned(),

@@ -17,10 +17,6 @@ fn set(world: &mut World, value: &str) {
     );
 }
 
-fn starts(world: &World) -> Vec<u32> {
-    world.units.values().map(|machine| machine.starts).collect()
-}
-
 fn busy(units: u32) -> World {
     let mut world = World::new(units);
     world.settle();

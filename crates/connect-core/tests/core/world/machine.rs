@@ -1,0 +1,158 @@
+//! The services of a machine, as they behave by themselves.
+
+use super::*;
+
+impl Machine {
+    pub fn worker_active(&self) -> bool {
+        self.host
+            .services
+            .get(WORKER_SERVICE)
+            .is_some_and(|fact| fact.active == "active")
+    }
+
+    pub(super) fn start_worker(&mut self) {
+        let layout = Layout::new("");
+        self.host
+            .services
+            .entry(WORKER_SERVICE.to_owned())
+            .or_default()
+            .active = "active".to_owned();
+        self.host.services.get_mut(WORKER_SERVICE).unwrap().restarts = 0;
+        let facts = &self.files[&layout.start_facts()].bytes;
+        self.host.started = Some(serde_json::from_slice(facts).unwrap());
+        self.healthy = false;
+        self.starts += 1;
+    }
+
+    /// Whether systemd keeps the worker running, or keeps trying to.
+    pub(super) fn worker_wanted(&self) -> bool {
+        let fact = self.host.services.get(WORKER_SERVICE);
+        fact.is_some_and(|fact| matches!(fact.active.as_str(), "active" | "activating"))
+    }
+
+    /// What is on disk for the next start makes a worker exit: an option's value, or a plugin.
+    pub(super) fn reason_to_exit(&self, layout: &Layout) -> Option<String> {
+        let properties = self.files.get(&layout.worker_properties())?;
+        let properties = String::from_utf8_lossy(&properties.bytes).into_owned();
+        if properties.contains("offset.flush.interval.ms=never") {
+            return Some(
+                "ConfigException: Invalid value never for configuration offset.flush.interval.ms"
+                    .to_owned(),
+            );
+        }
+        properties
+            .contains("/bad0/")
+            .then(|| "NoClassDefFoundError: com/example/Missing".to_owned())
+    }
+
+    pub(super) fn exit(&mut self) {
+        let fact = self.host.services.get_mut(WORKER_SERVICE).unwrap();
+        fact.active = "activating".to_owned();
+        fact.restarts += 1;
+        self.host.started = None;
+        self.healthy = false;
+    }
+
+    pub(super) fn attempt(&mut self) {
+        let fact = self.host.services.get_mut(WORKER_SERVICE).unwrap();
+        fact.active = "active".to_owned();
+        let facts = &self.files[&Layout::new("").start_facts()].bytes;
+        self.host.started = Some(serde_json::from_slice(facts).unwrap());
+        self.healthy = false;
+    }
+
+    pub(super) fn gateway_runs(&self) -> bool {
+        self.host
+            .services
+            .get(GATEWAY_SERVICE)
+            .is_some_and(|fact| fact.active == "active")
+    }
+
+    pub(super) fn look_at_users(&mut self) {
+        if !self.gateway_runs() || self.deaf {
+            return;
+        }
+        if let Some(file) = self.files.get(&Layout::new("").gateway_users()) {
+            self.served = Some(serde_json::from_slice(&file.bytes).unwrap());
+        }
+        self.look_at_door();
+    }
+
+    pub(super) fn look_at_door(&mut self) {
+        let layout = Layout::new("");
+        let Some(settings) = self.files.get(&layout.gateway_settings()) else {
+            return;
+        };
+        let generation = fingerprint::sha256(&settings.bytes);
+        let settings: Settings = serde_json::from_slice(&settings.bytes).unwrap();
+        let presented = settings.client_door.tls.map(|tls| {
+            assert_eq!(tls.certificate_file, layout.client_pem());
+            let file = &self.files[&tls.certificate_file];
+            assert_eq!(
+                (file.mode, file.group.as_str()),
+                (0o640, "kafka-connect-gateway")
+            );
+            let text = std::str::from_utf8(&file.bytes).unwrap();
+            assert!(text.contains("PRIVATE KEY"));
+            let leaf = Certificate::all(text).remove(0);
+            Presented {
+                sha256: fingerprint::sha256(&leaf.der),
+                serial: String::new(),
+                not_after: 0,
+            }
+        });
+        assert_eq!(
+            settings.client_door.protocol == Protocol::Http,
+            presented.is_none()
+        );
+        self.door = Some((settings.client_door.protocol, presented));
+        let identities = |path: &str| -> Vec<String> {
+            let text = String::from_utf8_lossy(&self.files[path].bytes).into_owned();
+            let ders = pem::certificates(&text);
+            ders.iter().map(|der| fingerprint::sha256(der)).collect()
+        };
+        let peer_door = settings.peer_door.unwrap();
+        let worker = settings.worker;
+        self.inside = Some(Inside {
+            settings: generation,
+            presented: identities(&peer_door.certificate_file).remove(0),
+            trusted: identities(&peer_door.ca_file),
+            users: std::iter::once(worker.internal)
+                .chain(worker.internal_other)
+                .map(|user| (user.username, user.password))
+                .collect(),
+        });
+    }
+
+    pub(super) fn gateway_state(&self) -> Option<GatewayState> {
+        self.gateway_runs().then(|| GatewayState {
+            users_generation: self
+                .served
+                .as_ref()
+                .map(|users| users.generation.clone())
+                .unwrap_or_default(),
+            settings_generation: self
+                .inside
+                .as_ref()
+                .map(|inside| inside.settings.clone())
+                .unwrap_or_default(),
+            peer_certificate: self.inside.as_ref().map(|inside| Presented {
+                sha256: inside.presented.clone(),
+                serial: String::new(),
+                not_after: 0,
+            }),
+            trusted_cas: self
+                .inside
+                .as_ref()
+                .map(|inside| inside.trusted.clone())
+                .unwrap_or_default(),
+            client_door: true,
+            peer_door: true,
+            worker_healthy: self.healthy,
+            client_protocol: self.door.as_ref().map(|door| door.0),
+            client_certificate: self.door.as_ref().and_then(|door| door.1.clone()),
+            fault: None,
+            ..GatewayState::default()
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! What a unit of the world sees.
+
+use super::*;
+
+impl World {
+    pub(super) fn observe(&self, number: u32, hook: &Hook, passing: &Passing) -> Observation {
+        let machine = &self.units[&number];
+        let leader = self.leader == number;
+        let breaking = match hook {
+            Hook::RelationBroken { endpoint, id } => Some((endpoint.as_str(), *id)),
+            _ => None,
+        };
+        let life = |endpoint: &str, id: RelationId| {
+            if breaking == Some((endpoint, id)) {
+                Life::Leaving
+            } else {
+                Life::Live
+            }
+        };
+        let clients: BTreeMap<RelationId, ClientRelation> = self
+            .clients
+            .iter()
+            .map(|(id, client)| {
+                let relation = ClientRelation {
+                    life: life("connect-client", *id),
+                    application: client.application.clone(),
+                    ours: leader.then(|| client.ours.clone()),
+                    theirs: client.theirs.clone(),
+                };
+                (*id, relation)
+            })
+            .collect();
+        let peers = PeerRelation {
+            id: PEER_RELATION,
+            application: self.peer_bag.clone(),
+            ours: machine.bag.clone(),
+            others: self
+                .units
+                .iter()
+                .filter(|(other, _)| **other != number)
+                .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
+                .collect(),
+        };
+        let wanted = labels::wanted(leader, &clients, Some(&peers), self.certificates.is_some());
+        let secrets = wanted
+            .into_iter()
+            .map(|label| {
+                let found = passing
+                    .minted
+                    .get(&label)
+                    .or_else(|| self.secrets.get(&label))
+                    .or_else(|| machine.secrets.get(&label));
+                let reading = found.map_or(Reading::Absent, |secret| {
+                    Reading::Known(OwnSecret {
+                        uri: leader.then(|| secret.uri.clone()),
+                        content: hidden(&secret.content),
+                    })
+                });
+                (label, reading)
+            })
+            .chain(passing.minted.iter().map(|(label, secret)| {
+                let own = OwnSecret {
+                    uri: Some(secret.uri.clone()),
+                    content: hidden(&secret.content),
+                };
+                (label.clone(), Reading::Known(own))
+            }))
+            .collect();
+        let mut host = machine.host.clone();
+        host.files = machine
+            .files
+            .iter()
+            .map(|(path, file)| {
+                let fact = FileFact {
+                    sha256: fingerprint::sha256(&file.bytes),
+                    mode: file.mode,
+                    user: file.user.clone(),
+                    group: file.group.clone(),
+                };
+                (path.clone(), fact)
+            })
+            .collect();
+        host.peer_certificate = host
+            .files
+            .contains_key(&self.layout.peer_certificate())
+            .then(|| {
+                let file = &machine.files[&self.layout.peer_certificate()];
+                let text = String::from_utf8_lossy(&file.bytes).into_owned();
+                fingerprint::sha256(&pem::certificates(&text)[0])
+            });
+        if !machine.worker_active() {
+            host.started = None;
+        }
+        host.group = machine.worker_active().then(|| self.group.clone());
+        host.gateway = machine.gateway_state();
+        let worker = if machine.worker_active() {
+            Reading::Known(self.worker(machine))
+        } else {
+            Reading::Absent
+        };
+        Observation {
+            hook: hook.clone(),
+            now: self.now,
+            identity: Identity {
+                model_uuid: MODEL.to_owned(),
+                application: APP.to_owned(),
+                unit_number: number,
+                charm_version: "1".to_owned(),
+            },
+            leader,
+            config: self.config.clone(),
+            peers: Some(peers),
+            kafka: self
+                .kafka
+                .iter()
+                .map(|(id, kafka)| {
+                    let relation = KafkaRelation {
+                        life: life("kafka-client", *id),
+                        application: "kafka".to_owned(),
+                        ours: leader.then(|| kafka.ours.clone()),
+                        theirs: kafka.theirs.clone(),
+                        secrets: kafka
+                            .secrets
+                            .iter()
+                            .map(|(key, content)| {
+                                let reading = if kafka.withheld {
+                                    Reading::Unreadable("is not granted".to_owned())
+                                } else {
+                                    Reading::Known(hidden(content))
+                                };
+                                (key.clone(), reading)
+                            })
+                            .collect(),
+                    };
+                    (*id, relation)
+                })
+                .collect(),
+            clients,
+            certificates: self
+                .certificates
+                .iter()
+                .map(|theirs| {
+                    let relation = CertificatesRelation {
+                        life: life("certificates", CERTIFICATES_RELATION),
+                        ours: machine.requests.clone(),
+                        theirs: theirs.clone(),
+                    };
+                    (CERTIFICATES_RELATION, relation)
+                })
+                .collect(),
+            transfers: self
+                .transfer
+                .iter()
+                .map(|transfer| {
+                    let relation = TransferRelation {
+                        life: life("receive-ca-cert", TRANSFER_RELATION),
+                        ours: leader.then(|| transfer.ours.clone()),
+                        theirs: transfer.theirs.clone(),
+                        units: BTreeMap::new(),
+                    };
+                    (TRANSFER_RELATION, relation)
+                })
+                .collect(),
+            secrets,
+            minted: passing.minted.keys().cloned().collect(),
+            network: Network {
+                client_ingress: Some(machine.address.clone()),
+                client_bind: machine.address.parse().into_iter().collect(),
+                peer_bind: machine.peer_address.into_iter().collect(),
+            },
+            resources: self.resources.clone(),
+            opened_ports: machine.ports.clone(),
+            host,
+            worker,
+            unreachable: self
+                .units
+                .iter()
+                .filter(|(other, machine)| leader && **other != number && machine.gone)
+                .map(|(other, _)| format!("{APP}/{other}"))
+                .collect(),
+            fetched: passing.fetched.clone(),
+            failures: passing.failures.clone(),
+            done: passing.done.clone(),
+            round: passing.round,
+        }
+    }
+
+    pub(super) fn worker(&self, machine: &Machine) -> Worker {
+        if !machine.healthy {
+            return Worker::default();
+        }
+        let started = machine.host.started.clone().unwrap_or_default();
+        Worker {
+            healthy: true,
+            version: Some("4.1.2".to_owned()),
+            plugin_classes: started
+                .plugins
+                .iter()
+                .filter_map(|digest| machine.classes.get(digest))
+                .flat_map(|bundle| bundle.classes.clone())
+                .collect(),
+            connectors: Some(self.connectors.clone()),
+        }
+    }
+}

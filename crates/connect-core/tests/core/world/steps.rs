@@ -1,0 +1,212 @@
+//! What a step does to a machine of the world.
+
+use super::*;
+
+impl World {
+    /// No healthy worker is restarted while another one that was is not back, or while a task is
+    /// with a worker that is not there.
+    pub(super) fn check_restart(&mut self, number: u32, step: &Step) {
+        let is_restart = matches!(step, Step::RestartUnit { unit, .. } if unit == WORKER_SERVICE);
+        if !is_restart || !self.units[&number].healthy || self.connectors.is_empty() {
+            return;
+        }
+        let others = self.units.iter().filter(|(other, _)| **other != number);
+        let turning: Vec<u32> = others
+            .filter(|(_, other)| other.turning && !other.gone && !other.unfit)
+            .map(|(other, _)| *other)
+            .collect();
+        if !turning.is_empty() {
+            self.violations.push(format!(
+                "unit {number} restarts while {turning:?} are not back"
+            ));
+        }
+        self.units.get_mut(&number).unwrap().turning = true;
+    }
+
+    pub(super) fn apply(&mut self, number: u32, step: &Step, passing: &mut Passing) {
+        let layout = self.layout.clone();
+        let machine = self.units.get_mut(&number).unwrap();
+        let active = machine.worker_active();
+        let host = &mut machine.host;
+        match step {
+            Step::InstallPackages { .. } | Step::InstallJre { .. } => {
+                host.java = Some(("/usr/bin/java".to_owned(), 17));
+            }
+            Step::CreateUser { name } => {
+                host.users.insert(name.clone());
+            }
+            Step::CreateDirectory { path, mode, owner } => {
+                host.directories.insert(
+                    path.clone(),
+                    FileFact {
+                        sha256: String::new(),
+                        mode: *mode,
+                        user: owner.user.clone(),
+                        group: owner.group.clone(),
+                    },
+                );
+            }
+            Step::InstallWorkload { directory, .. } => {
+                let name = directory.rsplit('/').next().unwrap();
+                host.workloads.insert(name.to_owned(), "4.1.2".to_owned());
+            }
+            Step::InstallGateway { .. } => host.gateway_installed = true,
+            Step::FetchBundle {
+                client,
+                url,
+                authorities,
+                ..
+            } => {
+                self.trusted.clone_from(authorities);
+                let served = self.plugins.get(url.expose()).filter(|_| !machine.offline);
+                let outcome = match served {
+                    Some(Served::Archive {
+                        digest,
+                        classes,
+                        manifests,
+                    }) => {
+                        let bundle = Bundle {
+                            classes: classes.iter().cloned().collect(),
+                            has_manifests: *manifests,
+                        };
+                        machine.classes.insert(digest.clone(), bundle.clone());
+                        host.bundles.insert(digest.clone(), bundle);
+                        Fetched::Stored {
+                            digest: digest.clone(),
+                        }
+                    }
+                    Some(Served::Empty) => Fetched::Empty,
+                    Some(Served::Fault(reason)) => Fetched::Failed {
+                        reason: reason.clone(),
+                    },
+                    None => Fetched::Failed {
+                        reason: "connection refused".to_owned(),
+                    },
+                };
+                let (now, source) = (self.now, fingerprint::short(url.expose().as_bytes()));
+                match &outcome {
+                    Fetched::Failed { reason } => {
+                        let before = host.failed_fetches.get(&source);
+                        let again = FailedFetch::after(before, now, reason);
+                        host.failed_fetches.insert(source, again);
+                    }
+                    Fetched::Stored { .. } | Fetched::Empty => {
+                        host.failed_fetches.remove(&source);
+                    }
+                }
+                passing.fetched.insert(*client, outcome);
+            }
+            Step::IssueCertificate {
+                certificate_path,
+                key_path,
+                owner,
+                ca_certificate,
+                name,
+                ..
+            } => {
+                let of = fingerprint::sha256(format!("{name} {ca_certificate}").as_bytes());
+                let bytes = pem::block("CERTIFICATE", of.as_bytes()).into_bytes();
+                for path in [certificate_path, key_path] {
+                    machine.files.insert(
+                        path.clone(),
+                        SimFile {
+                            bytes: bytes.clone(),
+                            mode: 0o640,
+                            user: owner.user.clone(),
+                            group: owner.group.clone(),
+                        },
+                    );
+                }
+            }
+            Step::WriteFile {
+                path,
+                mode,
+                owner,
+                content,
+            } => {
+                if let Some(unit) = path.strip_prefix(&format!("{}/", layout.systemd())) {
+                    host.services.entry(unit.to_owned()).or_default().stale = true;
+                }
+                machine.files.insert(
+                    path.clone(),
+                    SimFile {
+                        bytes: content.expose().clone(),
+                        mode: *mode,
+                        user: owner.user.clone(),
+                        group: owner.group.clone(),
+                    },
+                );
+            }
+            Step::RemoveFile { path } => {
+                machine.files.remove(path);
+            }
+            Step::RetireBundle { digest } => {
+                host.bundles
+                    .remove(digest)
+                    .expect("a retired bundle was in the store");
+                host.retired.insert(digest.clone());
+            }
+            Step::RestoreBundle { digest } => {
+                assert!(host.retired.remove(digest), "a restored bundle was retired");
+                host.bundles
+                    .insert(digest.clone(), machine.classes[digest].clone());
+            }
+            Step::RemoveBundle { digest } => {
+                host.bundles.remove(digest);
+                host.retired.remove(digest);
+            }
+            Step::ReloadUnits => {
+                for service in host.services.values_mut() {
+                    service.stale = false;
+                }
+            }
+            Step::EnableUnit { unit } => {
+                host.services.entry(unit.clone()).or_default().enabled = "enabled".to_owned();
+            }
+            Step::StartUnit { unit } | Step::RestartUnit { unit, .. } => {
+                if unit == WORKER_SERVICE && machine.slow_restart && active {
+                    machine.queued = true;
+                } else if unit == WORKER_SERVICE {
+                    machine.start_worker();
+                } else {
+                    host.services.entry(unit.clone()).or_default().active = "active".to_owned();
+                    if unit == GATEWAY_SERVICE {
+                        machine.look_at_users();
+                    }
+                }
+            }
+            Step::StopUnit { unit, .. } => {
+                host.services.entry(unit.clone()).or_default().active = "inactive".to_owned();
+                if unit == WORKER_SERVICE {
+                    machine.healthy = false;
+                    host.started = None;
+                }
+            }
+            Step::AwaitUsers { generation, .. } => {
+                machine.look_at_users();
+                let served = machine
+                    .served
+                    .as_ref()
+                    .map(|users| users.generation.clone());
+                assert_eq!(
+                    served.as_ref(),
+                    Some(generation),
+                    "awaited users are on disk"
+                );
+            }
+            Step::DeleteConnector { name, .. } => {
+                self.connectors.remove(name);
+            }
+            Step::Leave => {
+                machine.files.clear();
+                machine.host = Host {
+                    memory_mib: 2048,
+                    ..Host::default()
+                };
+                machine.served = None;
+                machine.door = None;
+                machine.inside = None;
+            }
+        }
+    }
+}
