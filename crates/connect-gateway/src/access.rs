@@ -185,10 +185,7 @@ where
     let Some(login) = Login::of(headers) else {
         return Err(reply::unauthorized());
     };
-    let busy = || {
-        let text = "cannot let the request in: too many logins failed or are being checked";
-        reply::error(StatusCode::TOO_MANY_REQUESTS, text)
-    };
+    let busy = || reply::error(StatusCode::TOO_MANY_REQUESTS, reply::BUSY);
     if core.backoff.is_busy(remote, &login.username) {
         return Err(busy());
     }

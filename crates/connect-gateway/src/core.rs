@@ -66,7 +66,9 @@ pub struct Backend {
     /// The other units, if the peer door's CA is known.
     pub peers: Vec<Peer>,
     /// Source addresses of the peer door.
-    pub allowed: Vec<IpAddr>,
+    allowed: Vec<IpAddr>,
+    /// Addresses that were among them, and until when they still count.
+    former: Vec<(IpAddr, Instant)>,
     /// How long one request is retried.
     pub retry_limit: Duration,
 }
@@ -88,8 +90,29 @@ impl Backend {
             internal: Internals::new(&settings.worker)?,
             peers: peers.collect(),
             allowed: allowed.map(IpAddr::to_canonical).collect(),
+            former: Vec::new(),
             retry_limit: Duration::from_millis(settings.retry_limit_ms),
         })
+    }
+
+    /// Whether the address may come in by the peer door. One that left the list still may for
+    /// [`limits::FORMER_PEER`]: a unit that is being removed hands over what its clients send it
+    /// until it is gone, and the others hear of its going first.
+    #[must_use]
+    pub fn lets_in(&self, address: IpAddr, now: Instant) -> bool {
+        let still = |&(former, until): &_| former == address && now < until;
+        self.allowed.contains(&address) || self.former.iter().any(still)
+    }
+
+    /// Remembers who was let in before and is not any more.
+    fn remember(&mut self, before: &Self, now: Instant) {
+        let left = before.allowed.iter();
+        let left = left.map(|&address| (address, now + limits::FORMER_PEER));
+        let known = before.former.iter().copied();
+        self.former = left
+            .chain(known)
+            .filter(|(address, until)| now < *until && !self.allowed.contains(address))
+            .collect();
     }
 
     /// A peer that has not failed lately.
@@ -142,8 +165,9 @@ impl Core {
     }
 
     /// Sends requests somewhere else from now on. Another worker has to prove that it is ready.
-    pub fn set_backend(&self, backend: Backend) {
+    pub fn set_backend(&self, mut backend: Backend) {
         let before = self.backend();
+        backend.remember(&before, Instant::now());
         let moved = before.worker.address() != backend.worker.address();
         backend.internal.carry_over(&before.internal);
         self.backend.send_replace(Arc::new(backend));
@@ -201,5 +225,63 @@ impl Core {
             }
             changed
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn backend(allowed: &[&str]) -> Backend {
+        let settings = serde_json::json!({
+            "client_door": {"listen": []},
+            "peer_door": {
+                "listen": [], "certificate_file": "", "key_file": "", "ca_file": "",
+                "allowed": allowed,
+            },
+            "worker": {
+                "address": "127.0.0.1:1",
+                "internal": {"username": "a", "password": "b"},
+            },
+            "peers": [],
+            "retry_limit_ms": 1,
+            "users_file": "",
+            "state_file": "",
+        });
+        let settings = serde_json::from_value(settings).unwrap();
+        Backend::new(&settings, None).unwrap()
+    }
+
+    #[test]
+    fn who_leaves_the_list_is_let_in_for_a_while_longer() {
+        let start = Instant::now();
+        let seconds = |seconds| start + Duration::from_secs(seconds);
+        let [stays, leaves, strange] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
+        let first = backend(&[stays, leaves]);
+        let mut second = backend(&[stays]);
+        second.remember(&first, start);
+        // Other new settings do not make it any longer.
+        let mut third = backend(&[stays]);
+        third.remember(&second, seconds(40));
+        for (address, at, expect) in [
+            (stays, 0, true),
+            (stays, 3600, true),
+            (leaves, 59, true),
+            (leaves, 61, false),
+            (strange, 0, false),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            for backend in [&second, &third] {
+                let found = backend.lets_in(address, seconds(at));
+                assert_eq!(found, expect, "{address} after {at} s");
+            }
+        }
+        // Who comes back is as good as new, and what ended is forgotten.
+        let mut back = backend(&[stays, leaves]);
+        back.remember(&third, seconds(50));
+        assert_eq!(back.former, []);
+        let mut later = backend(&[stays]);
+        later.remember(&third, seconds(61));
+        assert_eq!(later.former, []);
     }
 }

@@ -18,7 +18,7 @@ pub use crate::exchange::{Answer, AnswerBody, Outbound, Payload};
 use crate::exchange::{read, request};
 use crate::limits;
 use crate::readback::{Found, Wish};
-use crate::reply::{HOP, WAITED};
+use crate::reply::{HOP, NOT_TAKEN, WAITED};
 use crate::upstream::{SendError, Upstream};
 use crate::verdict::{self, Verdict};
 
@@ -277,7 +277,8 @@ impl<'a> Delivery<'a> {
                 ))
             }
             Ok((answer, Verdict::Unknown)) => Err(lost_by("the worker", &answer)),
-            Ok((_, Verdict::NotServing)) => {
+            // Workers do not speak the mark, so nothing of theirs is judged so.
+            Ok((_, Verdict::NotServing | Verdict::NotTaken)) => {
                 self.core.not_ready();
                 Err(Failure::NotApplied(
                     "the worker is starting or stopping".into(),
@@ -308,6 +309,13 @@ impl<'a> Delivery<'a> {
         {
             Ok((answer, Verdict::Final)) => Ok(answer),
             Ok((answer, Verdict::Unknown)) => Err(lost_by(&peer.unit, &answer)),
+            Ok((answer, Verdict::NotTaken)) => {
+                peer.avoid(limits::PEER_NOT_READY);
+                // Why is between the two of us: a client can do nothing about it.
+                let status = answer.head.status.as_u16();
+                let message = format!("{} did not take the request ({status})", peer.unit);
+                Err(Failure::NotApplied(message, None))
+            }
             Ok((answer, Verdict::NotApplied | Verdict::NotServing)) => {
                 if matches!(answer.head.status.as_u16(), 401 | 403 | 503) {
                     peer.avoid(limits::PEER_NOT_READY);
@@ -351,12 +359,16 @@ impl<'a> Delivery<'a> {
         let first_byte = left.min(limits::FIRST_BYTE_TIMEOUT);
         let answer = async {
             let response = upstream.send(request, reuse, first_byte).await?;
-            read(response, upstream).await
+            let taken = !(hop && response.headers().contains_key(NOT_TAKEN));
+            Ok((read(response, upstream).await?, taken))
         };
         let address = upstream.address();
-        let answer = timeout_at(deadline.max(Instant::now()), answer)
+        let (answer, taken) = timeout_at(deadline.max(Instant::now()), answer)
             .await
             .unwrap_or(Err(SendError::Timeout { address }))?;
+        if !taken {
+            return Ok((answer, Verdict::NotTaken));
+        }
         let judged = match &answer.body {
             AnswerBody::Whole(bytes) => verdict::judge(&method, answer.head.status, bytes),
             AnswerBody::Passing(_) => Verdict::Final,
@@ -368,7 +380,9 @@ impl<'a> Delivery<'a> {
     fn exhausted(&self, last: Option<Answer>, message: &str) -> Answer {
         let telling = last.filter(|answer| match &answer.body {
             AnswerBody::Whole(bytes) => {
-                answer.head.status != StatusCode::UNAUTHORIZED && verdict::is_connect_error(bytes)
+                // Those that were not final are about credentials and addresses of our own.
+                let ours = matches!(answer.head.status.as_u16(), 401 | 403 | 429);
+                !ours && verdict::is_connect_error(bytes)
             }
             AnswerBody::Passing(_) => true,
         });
@@ -404,13 +418,14 @@ fn failure(error: &SendError) -> Failure {
     Failure::Unknown(status, message)
 }
 
-/// Somebody on the way to the worker that had to apply it lost the answer.
+/// Somebody on the way, or the worker that had to apply it, cannot tell whether it was.
 fn lost_by(whom: &str, answer: &Answer) -> Failure {
     let status = match answer.head.status {
         StatusCode::GATEWAY_TIMEOUT => StatusCode::GATEWAY_TIMEOUT,
         _ => StatusCode::BAD_GATEWAY,
     };
-    Failure::Unknown(status, format!("{whom} lost the answer of another worker"))
+    let message = format!("{whom} cannot tell what became of the request");
+    Failure::Unknown(status, message)
 }
 
 fn failed(failure: &Failure) -> Answer {

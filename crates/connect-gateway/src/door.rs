@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
@@ -214,7 +214,8 @@ impl Accept {
 
     /// Whether the address may have one more connection.
     fn admit(&self, remote: IpAddr) -> Option<Share> {
-        if self.door == Door::Peer && !self.core.backend().allowed.contains(&remote) {
+        let known = || self.core.backend().lets_in(remote, Instant::now());
+        if self.door == Door::Peer && !known() {
             tracing::warn!(target: "audit", door = "peer", address = %remote, "address refused");
             return None;
         }

@@ -164,6 +164,7 @@ pub(crate) async fn read(
     let (mut head, body) = response.into_parts();
     let length = head.headers.get(CONTENT_LENGTH).cloned();
     reply::strip_hop_by_hop(&mut head.headers);
+    head.headers.remove(reply::NOT_TAKEN);
     let body = if verdict::needs_body(head.status) {
         let address = upstream.address();
         head.headers.remove(CONTENT_LENGTH);

@@ -109,6 +109,10 @@ pub const PEER_COOLDOWN: Duration = Duration::from_secs(3);
 /// How long a peer that said it is not ready is left alone.
 pub const PEER_NOT_READY: Duration = Duration::from_millis(500);
 
+/// How long an address that left the list of the peer door is still let in. A unit is gone within
+/// this time of the others hearing that it leaves; it has the internal credential all the while.
+pub const FORMER_PEER: Duration = Duration::from_mins(1);
+
 /// How long a door that closes still answers on the connections it has, each for a last time.
 /// Clients that poll more often than this never find a connection closed on them.
 pub const LINGER: Duration = Duration::from_millis(500);

@@ -5,8 +5,12 @@
 //! | signed by a worker | the signature header, one of the two internal routes | to our worker as it is |
 //! | forwarded by a worker | the internal credential and the query parameter `forward` | to our worker, once |
 //! | handed over by a gateway | the internal credential and the hop header | to our worker, once |
+//!
+//! What the door itself refuses is marked as not taken: the gateway that handed it over tells its
+//! client nothing of it and looks for another unit.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -18,7 +22,7 @@ use crate::body::{Body, whole};
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
 use crate::limits;
-use crate::reply::{self, HOP, SIGNATURE, strip_request};
+use crate::reply::{self, HOP, NOT_TAKEN, SIGNATURE, strip_request};
 use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
 use crate::users::Check;
@@ -31,9 +35,28 @@ pub async fn answer(
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Response<Body> {
-    if !core.backend().allowed.contains(&remote) {
-        return reply::error(StatusCode::FORBIDDEN, "cannot let this address in");
+    match take(core, remote, request, entry).await {
+        Ok(response) => response,
+        Err(mut refusal) => {
+            let mark = HeaderValue::from_static("1");
+            refusal.headers_mut().insert(NOT_TAKEN, mark);
+            refusal
+        }
     }
+}
+
+/// The answer of our worker, or of whatever became of the request on its way there; `Err` with our
+/// own if it was not even sent.
+async fn take(
+    core: &Core,
+    remote: IpAddr,
+    request: Request<Incoming>,
+    entry: &mut Entry,
+) -> Result<Response<Body>, Response<Body>> {
+    if !core.backend().lets_in(remote, Instant::now()) {
+        return Err(reply::error(StatusCode::FORBIDDEN, reply::STRANGER));
+    }
+    let refused = |refusal: Refusal| Answer::from(refusal).into_response();
     let target = examine(&request);
     if let Ok(target) = &target {
         entry.target = Some(target.clone());
@@ -42,7 +65,8 @@ pub async fn answer(
             && request.headers().contains_key(SIGNATURE);
         if signed {
             "worker".clone_into(&mut entry.user);
-            return signed_request(core, target.clone(), request, entry).await;
+            let sent = signed_request(core, target.clone(), request, entry).await;
+            return sent.map_err(refused);
         }
     }
     let backend = core.backend();
@@ -53,15 +77,14 @@ pub async fn answer(
             Check::Wrong
         }
     };
-    if let Err(response) = authenticate(core, remote, request.headers(), check).await {
-        return response;
-    }
+    authenticate(core, remote, request.headers(), check).await?;
     drop(backend);
     "internal".clone_into(&mut entry.user);
-    match target.and_then(|target| admit(target, &request)) {
-        Err(refusal) => Answer::from(refusal).into_response(),
-        Ok((target, hold)) => pass(core, target, hold, request, entry).await,
-    }
+    let (target, hold) = target
+        .and_then(|target| admit(target, &request))
+        .map_err(refused)?;
+    let sent = pass(core, target, hold, request, entry).await;
+    sent.map_err(refused)
 }
 
 /// The target and how long to hold the request for our worker.
@@ -99,15 +122,12 @@ async fn pass(
     hold: std::time::Duration,
     request: Request<Incoming>,
     entry: &mut Entry,
-) -> Response<Body> {
-    let (outbound, _) = match take_apart(target, request).await {
-        Ok(taken) => taken,
-        Err(refusal) => return Answer::from(refusal).into_response(),
-    };
+) -> Result<Response<Body>, Refusal> {
+    let (outbound, _) = take_apart(target, request).await?;
     let mut delivery = Delivery::new(core);
     let answer = delivery.once(outbound, hold).await;
     entry.delivered(&delivery);
-    readable(answer)
+    Ok(readable(answer))
 }
 
 async fn signed_request(
@@ -115,16 +135,13 @@ async fn signed_request(
     target: Target,
     request: Request<Incoming>,
     entry: &mut Entry,
-) -> Response<Body> {
-    let (mut outbound, signature) = match take_apart(target, request).await {
-        Ok(taken) => taken,
-        Err(refusal) => return Answer::from(refusal).into_response(),
-    };
+) -> Result<Response<Body>, Refusal> {
+    let (mut outbound, signature) = take_apart(target, request).await?;
     outbound.headers.extend(signature);
     let mut delivery = Delivery::new(core);
     let answer = delivery.signed(outbound).await;
     entry.delivered(&delivery);
-    readable(answer)
+    Ok(readable(answer))
 }
 
 /// The request as it is sent on, and the signature it came with, which is not part of it yet.

@@ -14,6 +14,10 @@ pub const WAITED: HeaderName = HeaderName::from_static("x-gateway-waited-ms");
 /// Marks a request that one gateway sends to another.
 pub const HOP: HeaderName = HeaderName::from_static("x-gateway-hop");
 
+/// Marks an answer of a peer door that did not take the request: it reached no worker, and what the
+/// answer says is between the two gateways. Only gateways speak it; it goes no further.
+pub const NOT_TAKEN: HeaderName = HeaderName::from_static("x-gateway-not-taken");
+
 /// The signature of worker-to-worker requests.
 pub const SIGNATURE: HeaderName = HeaderName::from_static("x-connect-authorization");
 
@@ -43,6 +47,12 @@ pub fn error(status: StatusCode, message: &str) -> Response<Body> {
     }
     response
 }
+
+/// What the peer door says to an address that is not a peer's.
+pub const STRANGER: &str = "cannot let this address in";
+
+/// What a door says where too many logins failed.
+pub const BUSY: &str = "cannot let the request in: too many logins failed or are being checked";
 
 /// The 401 of both doors.
 #[must_use]

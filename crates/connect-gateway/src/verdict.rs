@@ -7,6 +7,8 @@
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
+use crate::reply;
+
 /// What an answer means for its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -16,6 +18,8 @@ pub enum Verdict {
     NotApplied,
     /// The request was not applied, because the worker is starting or stopping.
     NotServing,
+    /// The peer's gateway did not even take it, for a reason that is no client's business.
+    NotTaken,
     /// Somebody on the way lost the answer: perhaps it was applied.
     Unknown,
 }
@@ -30,6 +34,9 @@ struct ErrorBody {
 
 /// Starts of messages of answers to requests that the worker did not apply.
 const NOT_APPLIED: &[(u16, &str)] = &[
+    // Of another unit's peer door, passed on by our worker.
+    (403, reply::STRANGER),
+    (429, reply::BUSY),
     (
         409,
         "Cannot complete request momentarily due to stale configuration",
@@ -47,23 +54,49 @@ const NOT_APPLIED: &[(u16, &str)] = &[
         "Request cannot be completed because a rebalance is expected",
     ),
     (500, "Worker is shutting down"),
+    // Its transaction was aborted.
     (
         500,
-        "IO Error trying to forward REST request: java.net.ConnectException",
+        "Failed to write to config topic; this may be due to a transient error and the request can be safely retried",
     ),
-    (
-        500,
-        "IO Error trying to forward REST request: java.util.concurrent.ExecutionException: java.net.ConnectException",
-    ),
+    // Before it connects: the trust store cannot be read.
+    (500, "Failed to start RestClient: "),
 ];
 
-/// Starts of messages of answers to requests that another worker may have applied.
-const UNKNOWN: &[(u16, &str)] = &[(500, "IO Error trying to forward REST request: ")];
+/// Starts of messages of answers to requests that a worker may have applied, this one or another.
+const UNKNOWN: &[(u16, &str)] = &[
+    (500, FORWARDING),
+    (500, "Error trying to forward REST request: "),
+    (
+        500,
+        "Unexpected status code when handling forwarded request: ",
+    ),
+    // Written, perhaps, but not read back in time or before it stopped.
+    (500, "Error writing connector configuration to Kafka"),
+    (500, "Error removing connector configuration from Kafka"),
+    (500, "Request interrupted"),
+];
+
+/// Start of the message of a worker that lost the request it forwarded, or its answer.
+const FORWARDING: &str = "IO Error trying to forward REST request: ";
+
+/// How the rest of that message starts if the request was not sent: no connection, or none that the
+/// two agreed on.
+const NOT_SENT: &[&str] = &[
+    "java.net.ConnectException",
+    "java.net.NoRouteToHostException",
+    "java.net.UnknownHostException",
+    "java.net.SocketTimeoutException: Connect Timeout",
+    "javax.net.ssl.SSLHandshakeException",
+];
 
 /// Statuses whose body has to be read before the answer can be judged.
 #[must_use]
 pub fn needs_body(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 401 | 404 | 409 | 500 | 502 | 503 | 504)
+    matches!(
+        status.as_u16(),
+        401 | 403 | 404 | 409 | 429 | 500 | 502 | 503 | 504
+    )
 }
 
 /// Whether the body is an error as Kafka Connect writes it.
@@ -86,6 +119,8 @@ pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
         (502 | 504, _) => Verdict::Unknown,
         // An answer to HEAD has no body that could tell.
         (404, None) if method != Method::HEAD => Verdict::NotServing,
+        // Made by the HTTP server under the application's feet: the worker itself gives reasons.
+        (500, None) if method != Method::HEAD => Verdict::Unknown,
         (
             status,
             Some(ErrorBody {
@@ -98,7 +133,7 @@ pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
                     .iter()
                     .any(|(of, start)| *of == status && message.starts_with(start))
             };
-            if is_one_of(NOT_APPLIED) {
+            if is_one_of(NOT_APPLIED) || (status == 500 && was_not_sent(&message)) {
                 Verdict::NotApplied
             } else if is_one_of(UNKNOWN) {
                 Verdict::Unknown
@@ -108,6 +143,16 @@ pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
         }
         _ => Verdict::Final,
     }
+}
+
+/// Whether a worker says that it could not send a request to another one.
+fn was_not_sent(message: &str) -> bool {
+    let Some(cause) = message.strip_prefix(FORWARDING) else {
+        return false;
+    };
+    let wrapper = "java.util.concurrent.ExecutionException: ";
+    let cause = cause.strip_prefix(wrapper).unwrap_or(cause);
+    NOT_SENT.iter().any(|start| cause.starts_with(start))
 }
 
 /// Whether the request changes nothing, so that repeating it after a broken connection is safe.
@@ -129,6 +174,15 @@ mod tests {
                 r#"{{"error_code":{code},"message":{}}}"#,
                 serde_json::json!(message)
             )
+        };
+        let forwarding = |cause: &str, unknown: bool| {
+            let message = format!("IO Error trying to forward REST request: {cause}");
+            let verdict = if unknown {
+                Verdict::Unknown
+            } else {
+                Verdict::NotApplied
+            };
+            (500, error(500, &message), verdict)
         };
         let jetty = r#"{"url":"/x","status":"404","message":"Not Found"}"#.to_owned();
         let rows = [
@@ -201,22 +255,79 @@ mod tests {
                 error(500, "Worker is shutting down"),
                 Verdict::NotApplied,
             ),
+            forwarding("java.net.ConnectException: Connection refused", false),
+            forwarding(
+                "java.util.concurrent.ExecutionException: java.net.ConnectException: Connection refused",
+                false,
+            ),
+            forwarding("java.net.NoRouteToHostException: No route to host", false),
+            forwarding("java.net.UnknownHostException: kafka-connect-2", false),
+            forwarding("java.net.SocketTimeoutException: Connect Timeout", false),
+            forwarding(
+                "javax.net.ssl.SSLHandshakeException: PKIX path building failed",
+                false,
+            ),
+            forwarding("java.net.SocketTimeoutException: Read timed out", true),
+            forwarding("java.io.EOFException", true),
+            forwarding("java.net.SocketException: Connection reset", true),
+            forwarding(
+                "java.util.concurrent.TimeoutException: Idle timeout 30000 ms",
+                true,
+            ),
+            forwarding("Unexpected end-of-input", true),
+            forwarding("a java.net.ConnectException", true),
             (
                 500,
-                error(
-                    500,
-                    "IO Error trying to forward REST request: java.net.ConnectException: Connection refused",
-                ),
+                error(500, "Failed to start RestClient: null"),
                 Verdict::NotApplied,
             ),
             (
                 500,
+                error(500, "Error trying to forward REST request: null"),
+                Verdict::Unknown,
+            ),
+            (
+                500,
                 error(
                     500,
-                    "IO Error trying to forward REST request: java.io.EOFException",
+                    "Unexpected status code when handling forwarded request: 302",
                 ),
                 Verdict::Unknown,
             ),
+            (
+                500,
+                error(500, "Error removing connector configuration from Kafka"),
+                Verdict::Unknown,
+            ),
+            (
+                500,
+                error(500, "Error writing connector configuration to Kafka"),
+                Verdict::Unknown,
+            ),
+            (500, error(500, "Request interrupted"), Verdict::Unknown),
+            (
+                500,
+                error(
+                    500,
+                    "Failed to write to config topic; this may be due to a transient error and the request can be safely retried",
+                ),
+                Verdict::NotApplied,
+            ),
+            (
+                403,
+                error(403, "cannot let this address in"),
+                Verdict::NotApplied,
+            ),
+            (403, "<html>".into(), Verdict::Final),
+            (
+                429,
+                error(
+                    429,
+                    "cannot let the request in: too many logins failed or are being checked",
+                ),
+                Verdict::NotApplied,
+            ),
+            (429, error(429, "Slow down"), Verdict::Final),
             (
                 500,
                 error(
@@ -230,7 +341,8 @@ mod tests {
                 error(500, "java.lang.NullPointerException"),
                 Verdict::Final,
             ),
-            (500, String::new(), Verdict::Final),
+            (500, String::new(), Verdict::Unknown),
+            (500, "<html>".into(), Verdict::Unknown),
             (503, error(503, "starting"), Verdict::NotApplied),
             (503, "<html>".into(), Verdict::NotServing),
             (502, error(502, "cannot read an answer"), Verdict::Unknown),
@@ -244,9 +356,8 @@ mod tests {
                 "{status} {body}"
             );
         }
-        assert_eq!(
-            judge(&Method::HEAD, StatusCode::NOT_FOUND, b""),
-            Verdict::Final
-        );
+        for status in [StatusCode::NOT_FOUND, StatusCode::INTERNAL_SERVER_ERROR] {
+            assert_eq!(judge(&Method::HEAD, status, b""), Verdict::Final);
+        }
     }
 }

@@ -9,6 +9,7 @@ mod access;
 mod client_door;
 mod closed;
 mod fuzz;
+mod handover;
 mod lifecycle;
 mod logins;
 mod metrics;

@@ -157,6 +157,39 @@ async fn what_was_applied_before_the_connection_broke_is_told_as_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_worker_cannot_tell_is_looked_at() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    let error = |message: &str| json!({"error_code": 500, "message": message}).to_string();
+    let answers = [
+        // Of a server whose application is being taken away, and of a worker whose leader is.
+        String::new(),
+        "<html>Server Error</html>".to_owned(),
+        error(
+            "IO Error trying to forward REST request: java.net.SocketException: Connection reset",
+        ),
+        error("Error trying to forward REST request: null"),
+        error("Error removing connector configuration from Kafka"),
+    ];
+    for answer in answers {
+        worker.put("x", json!({"a": "1"}));
+        let text = answer.clone();
+        worker.behave(move |seen| {
+            if seen.method == "DELETE" {
+                Script::Botch(500, text.clone())
+            } else {
+                Script::Serve
+            }
+        });
+        let before = changes(&worker);
+        let ask = Ask::new("DELETE", "/connectors/x").login(CLIENT);
+        let got = gateway.ask(ask).await;
+        assert_eq!(got.status, 204, "{answer}: {:?}", got.body);
+        assert_eq!(changes(&worker), before + 1, "{answer}: sent once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_with_the_connection_is_sent_again_only_where_it_is_safe() {
     let worker = Worker::start().await;
     worker.put("x", json!({"a": "1"}));

@@ -38,6 +38,10 @@ pub(crate) enum Script {
     Serve,
     /// Answers this, as `application/json` if it looks like it.
     Reply(u16, String),
+    /// Answers this as JSON, with one header more.
+    Headed(u16, String, (&'static str, &'static str)),
+    /// Applies the request from memory, then answers this.
+    Botch(u16, String),
     /// Applies the request from memory, then closes without an answer.
     Cut,
     /// Closes without an answer and does nothing.
@@ -220,9 +224,18 @@ async fn answer(
         }
     };
     let apply = || inner.lock().unwrap().apply(&seen);
+    let mut header = None;
     let (status, text) = match script {
         Script::Reply(status, text) => (status, text),
+        Script::Headed(status, text, more) => {
+            header = Some(more);
+            (status, text)
+        }
         Script::Serve => apply(),
+        Script::Botch(status, text) => {
+            apply();
+            (status, text)
+        }
         Script::Cut => {
             apply();
             return Err(std::io::ErrorKind::ConnectionReset.into());
@@ -239,6 +252,10 @@ async fn answer(
         response
             .headers_mut()
             .insert("content-type", "application/json".parse().unwrap());
+    }
+    if let Some((name, value)) = header {
+        let headers = response.headers_mut();
+        headers.insert(name, value.parse().unwrap());
     }
     Ok(response)
 }
