@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use connect_core::fingerprint;
 use connect_core::layout::{Layout, WORKER_USER};
+use connect_core::model::admission::{Allowed as Policy, PluginLimits, Terms};
 use connect_core::observation::{FailedFetch, Fetched, Host, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
-use connect_plugins::{Admitted, Digest, FetchOptions, Limits, SafeUrl};
+use connect_plugins::{Admitted, Allowed, Digest, FetchOptions, Limits, SafeUrl};
 
 use super::StepError;
 use crate::host::accounts::Accounts;
@@ -24,8 +25,7 @@ const FORGET_S: u64 = 24 * 60 * 60;
 pub(super) struct Fetch<'a> {
     client: RelationId,
     url: &'a Secret<String>,
-    max_mib: u64,
-    authorities: &'a [String],
+    terms: &'a Terms,
 }
 
 /// The fetches that `steps` begin with.
@@ -33,21 +33,11 @@ pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
     steps
         .iter()
         .map_while(|step| {
-            let Step::FetchBundle {
-                client,
-                url,
-                max_mib,
-                authorities,
-            } = step
-            else {
+            let Step::FetchBundle { client, url, terms } = step else {
                 return None;
             };
-            Some(Fetch {
-                client: *client,
-                url,
-                max_mib: *max_mib,
-                authorities,
-            })
+            let client = *client;
+            Some(Fetch { client, url, terms })
         })
         .collect()
 }
@@ -113,7 +103,8 @@ pub(super) fn remember(
     for fetch in fetches {
         let source = fingerprint::short(fetch.url.expose().as_bytes());
         if let Some(Fetched::Failed { reason }) = outcomes.get(&fetch.client) {
-            let again = FailedFetch::after(failed.get(&source), now, reason);
+            let again =
+                FailedFetch::after(failed.get(&source), now, reason, &fetch.terms.fingerprint());
             failed.insert(source, again);
         } else {
             failed.remove(&source);
@@ -160,21 +151,50 @@ fn options(fetch: &Fetch<'_>, world: &World) -> Result<FetchOptions, String> {
         .map_err(|reason| format!("the plugin-url cannot be used: {reason}"))?;
     let layout = &world.layout;
     let mut options = FetchOptions::new(url, layout.plugins(), layout.staging());
-    let bytes = fetch.max_mib.saturating_mul(1 << 20);
-    options.limits = Limits {
-        compressed: bytes,
-        unpacked: bytes,
-        file: bytes,
-        ..Limits::default()
-    };
+    options.limits = limits(&fetch.terms.limits);
+    options.allowed = allowed(&fetch.terms.allowed);
     options.proxies = Some(world.proxies());
     options.unpacker.user = Some(unprivileged(&world.root)?);
-    options.extra_ca_pem = fetch
-        .authorities
+    let authorities = &fetch.terms.authorities;
+    options.extra_ca_pem = authorities
         .iter()
         .map(|pem| pem.clone().into_bytes())
         .collect();
     Ok(options)
+}
+
+fn limits(limits: &PluginLimits) -> Limits {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let PluginLimits {
+        served_bytes,
+        unpacked_bytes,
+        file_bytes,
+        entries,
+        ratio,
+        path_bytes,
+        depth,
+    } = *limits;
+    Limits {
+        compressed: served_bytes,
+        unpacked: unpacked_bytes,
+        file: file_bytes,
+        entries,
+        ratio,
+        path: size(path_bytes),
+        depth: size(depth),
+        ..Limits::default()
+    }
+}
+
+fn allowed(policy: &Policy) -> Allowed {
+    let Policy { hosts, sha256 } = policy;
+    Allowed {
+        hosts: hosts.clone(),
+        // One that is no digest is nobody's.
+        digests: sha256
+            .as_ref()
+            .map(|list| list.iter().filter_map(|it| it.parse().ok()).collect()),
+    }
 }
 
 /// Who unpacks: the worker's user, which will read the plugin anyway, or nobody while there is none.

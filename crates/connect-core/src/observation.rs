@@ -358,16 +358,22 @@ pub struct FailedFetch {
     pub at: u64,
     /// Why, in one line without a secret.
     pub reason: String,
+    /// On what terms ([`crate::model::admission::Terms::fingerprint`]): with others it may be tried
+    /// at once.
+    #[serde(default)]
+    pub terms: String,
 }
 
 impl FailedFetch {
     /// A failure now, after `before`.
     #[must_use]
-    pub fn after(before: Option<&Self>, now: u64, reason: &str) -> Self {
+    pub fn after(before: Option<&Self>, now: u64, reason: &str, terms: &str) -> Self {
+        let before = before.filter(|before| before.terms == terms);
         Self {
             since: before.map_or(now, |before| before.since),
             at: now,
             reason: reason.to_owned(),
+            terms: terms.to_owned(),
         }
     }
 
@@ -528,7 +534,13 @@ mod tests {
         ];
         for (since, at, now, expected) in rows {
             let reason = String::new();
-            let failed = FailedFetch { since, at, reason };
+            let terms = String::new();
+            let failed = FailedFetch {
+                since,
+                at,
+                reason,
+                terms,
+            };
             assert_eq!(failed.wait_s(now), expected, "{since} {at} {now}");
         }
     }

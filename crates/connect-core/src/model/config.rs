@@ -1,9 +1,12 @@
 //! Options, each parsed by itself: one bad option names itself and spoils no other.
 
+mod plugins;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gateway::TlsVersion;
 use crate::limits;
+use crate::model::admission::{Allowed, PluginLimits};
 use crate::observation::{ConfigValue, Identity};
 use crate::wire::x509::Certificate;
 
@@ -30,8 +33,10 @@ pub struct Config {
     pub heap_mib: Option<u64>,
     /// `keep-connectors`: leave a departed client's connectors alone.
     pub keep_connectors: bool,
-    /// `plugin-max-mib`: largest plugin, packed or unpacked.
-    pub plugin_max_mib: u64,
+    /// `plugin-max-mib` and `plugin-limits`: what one plugin may cost.
+    pub plugin_limits: PluginLimits,
+    /// `plugin-allowed-hosts` and `plugin-allowed-sha256`: what is let in.
+    pub plugin_allowed: Allowed,
     /// `session-timeout-ms`.
     pub session_timeout_ms: u64,
     /// `heartbeat-interval-ms`.
@@ -184,7 +189,8 @@ impl Config {
             kafka_mirror: reader.mirror(),
             heap_mib: Some(reader.number("heap-mib", 0, 0, 1 << 20)).filter(|mib| *mib > 0),
             keep_connectors: reader.boolean("keep-connectors", false),
-            plugin_max_mib: reader.number("plugin-max-mib", 1024, 1, 1 << 16),
+            plugin_limits: reader.plugin_limits(),
+            plugin_allowed: reader.plugin_allowed(),
             session_timeout_ms,
             heartbeat_interval_ms: reader.number("heartbeat-interval-ms", 1000, 100, 200_000),
             rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),
@@ -439,7 +445,7 @@ fn is_contract(key: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(option: &str, value: ConfigValue) -> (Config, Vec<ConfigProblem>) {
+    pub(super) fn read(option: &str, value: ConfigValue) -> (Config, Vec<ConfigProblem>) {
         let identity = Identity {
             model_uuid: "11111111-2222-3333-4444-555555555555".to_owned(),
             application: "kc".to_owned(),
@@ -449,7 +455,7 @@ mod tests {
         Config::read(&BTreeMap::from([(option.to_owned(), value)]), &identity)
     }
 
-    fn text(value: &str) -> ConfigValue {
+    pub(super) fn text(value: &str) -> ConfigValue {
         ConfigValue::Text(value.to_owned())
     }
 

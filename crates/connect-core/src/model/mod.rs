@@ -1,5 +1,6 @@
 //! Validated nouns, parsed from the raw facts of an observation.
 
+pub mod admission;
 pub mod client;
 pub mod config;
 pub mod kafka;
@@ -16,6 +17,7 @@ use crate::wire;
 use crate::wire::labels;
 use crate::wire::x509::Certificate;
 
+use admission::Terms;
 use client::Client;
 use config::{Config, ConfigProblem};
 use kafka::Kafka;
@@ -102,6 +104,17 @@ impl<'a> Model<'a> {
             tls: wire::certificates::read(seen),
             authorities,
         }
+    }
+
+    /// On what terms clients' plugins are fetched; none while an option about them cannot be read.
+    #[must_use]
+    pub fn terms(&self) -> Option<Terms> {
+        let of_plugins = |problem: &ConfigProblem| problem.option.starts_with("plugin-");
+        (!self.config_problems.iter().any(of_plugins)).then(|| Terms {
+            limits: self.config.plugin_limits.clone(),
+            allowed: self.config.plugin_allowed.clone(),
+            authorities: self.authorities.clone(),
+        })
     }
 
     /// Whether no option has a problem: else what the options decide is left as it is.

@@ -6,7 +6,8 @@ use super::{Step, steps, trial};
 use crate::fingerprint;
 use crate::limits::RETRY_FETCH_S;
 use crate::model::Model;
-use crate::model::client::{Plugin, Request};
+use crate::model::admission::Terms;
+use crate::model::client::{Client, Plugin, Request};
 use crate::model::peer::{NO_BUNDLE, Peers};
 use crate::observation::{Fetched, Hook, Host, RelationId};
 use crate::secret::Secret;
@@ -18,6 +19,8 @@ pub struct Bundles {
     pub held: BTreeMap<RelationId, Held>,
     /// What to fetch, by client.
     pub fetch: BTreeMap<RelationId, Secret<String>>,
+    /// On what terms; without any nothing is fetched.
+    pub terms: Option<Terms>,
     /// Why a client's bundle is not here or not loaded.
     pub faults: BTreeMap<RelationId, String>,
     /// When the first of the failed downloads may be tried again, in seconds.
@@ -42,70 +45,20 @@ pub struct Held {
 /// writes meanwhile.
 #[must_use]
 pub fn assess(model: &Model<'_>) -> Bundles {
-    let mut bundles = Bundles::default();
+    let mut bundles = Bundles {
+        terms: model.terms(),
+        ..Bundles::default()
+    };
     let Some(peers) = &model.peers else {
         return bundles;
     };
     let host = &model.seen.host;
     for (id, client) in &model.clients {
-        let before = peers
-            .ours
-            .bundles
-            .get(id)
-            .filter(|digest| in_store(host, digest))
-            .map(|digest| {
-                let source = peers.ours.sources.get(id).cloned().unwrap_or_default();
-                Held {
-                    digest: digest.clone(),
-                    source,
-                }
-            });
-        let held = match &client.request {
-            Request::Valid {
-                plugin: Plugin::NotRequired,
-                ..
-            } => Some(Held {
-                digest: NO_BUNDLE.to_owned(),
-                source: String::new(),
-            }),
-            Request::Valid {
-                plugin: Plugin::Url(url),
-                ..
-            } => {
-                let source = fingerprint::short(url.expose().as_bytes());
-                match (model.seen.fetched.get(id), before) {
-                    (Some(Fetched::Stored { digest }), _) if in_store(host, digest) => Some(Held {
-                        digest: digest.clone(),
-                        source,
-                    }),
-                    (Some(Fetched::Empty), _) => Some(Held {
-                        digest: NO_BUNDLE.to_owned(),
-                        source,
-                    }),
-                    (Some(Fetched::Failed { reason }), before) => {
-                        let wait_s = failed(model, &source).map_or(RETRY_FETCH_S, |(_, wait)| wait);
-                        bundles.fail(*id, reason.clone(), wait_s);
-                        before
-                    }
-                    (None, Some(before))
-                        if before.source == source && differs(model, peers, *id, &before) =>
-                    {
-                        bundles.fetch.insert(*id, url.clone());
-                        Some(before)
-                    }
-                    (_, Some(before)) if before.source == source => Some(before),
-                    (_, before) => {
-                        match failed(model, &source) {
-                            Some((reason, wait_s)) => bundles.fail(*id, reason, wait_s),
-                            None => drop(bundles.fetch.insert(*id, url.clone())),
-                        }
-                        before
-                    }
-                }
-            }
-            Request::Absent | Request::Held(_) => before,
-        };
+        let held = bundles.hold(model, peers, *id, client);
         if let Some(held) = held {
+            if let Some(objection) = objection(client, &bundles, &held) {
+                bundles.faults.entry(*id).or_insert(objection);
+            }
             if let Some(cause) = rejected(peers, &held.digest) {
                 bundles
                     .faults
@@ -128,13 +81,15 @@ pub fn assess(model: &Model<'_>) -> Bundles {
         let proven = trial::proven(peers);
         bundles.wanted.retain(|digest| proven.contains(digest));
     }
+    if bundles.terms.is_none() {
+        // A list of what is allowed that cannot be read allows nothing.
+        bundles.fetch.clear();
+    }
     // A step that failed was reported without an outcome: not again in this hook.
     for failure in &model.seen.failures {
         if let Some(id) = failure.client
-            && bundles
-                .fetch
-                .get(&id)
-                .is_some_and(|url| steps::fetch(id, url, model).describe() == failure.step)
+            && let (Some(url), Some(terms)) = (bundles.fetch.get(&id), &bundles.terms)
+            && steps::fetch(id, url, terms).describe() == failure.step
         {
             bundles.fetch.remove(&id);
             bundles.faults.insert(id, failure.reason.clone());
@@ -145,6 +100,65 @@ pub fn assess(model: &Model<'_>) -> Bundles {
 }
 
 impl Bundles {
+    /// What a client holds; what it lacks is noted to be fetched, and what is wrong as a fault.
+    fn hold(
+        &mut self,
+        model: &Model<'_>,
+        peers: &Peers,
+        id: RelationId,
+        client: &Client,
+    ) -> Option<Held> {
+        let host = &model.seen.host;
+        let before = before(host, peers, id);
+        let url = match &client.request {
+            Request::Valid {
+                plugin: Plugin::NotRequired,
+                ..
+            } => {
+                return Some(Held {
+                    digest: NO_BUNDLE.to_owned(),
+                    source: String::new(),
+                });
+            }
+            Request::Valid {
+                plugin: Plugin::Url(url),
+                ..
+            } => url,
+            Request::Absent | Request::Held(_) => return before,
+        };
+        let source = fingerprint::short(url.expose().as_bytes());
+        match (model.seen.fetched.get(&id), before) {
+            (Some(Fetched::Stored { digest }), _) if in_store(host, digest) => Some(Held {
+                digest: digest.clone(),
+                source,
+            }),
+            (Some(Fetched::Empty), _) => Some(Held {
+                digest: NO_BUNDLE.to_owned(),
+                source,
+            }),
+            (Some(Fetched::Failed { reason }), before) => {
+                let known = failed(model, self, &source);
+                let wait_s = known.map_or(RETRY_FETCH_S, |(_, wait_s)| wait_s);
+                self.fail(id, reason.clone(), wait_s);
+                before
+            }
+            (None, Some(before))
+                if before.source == source && differs(model, peers, id, &before) =>
+            {
+                self.fetch.insert(id, url.clone());
+                Some(before)
+            }
+            (_, Some(before)) if before.source == source => Some(before),
+            (_, before) => {
+                match failed(model, self, &source) {
+                    Some((reason, wait_s)) => self.fail(id, reason, wait_s),
+                    None => drop(self.fetch.insert(id, url.clone())),
+                }
+                before
+            }
+        }
+    }
+
     fn fail(&mut self, id: RelationId, reason: String, wait_s: u64) {
         self.faults.insert(id, reason);
         let wait_s = self.retry_after_s.map_or(wait_s, |other| other.min(wait_s));
@@ -152,10 +166,37 @@ impl Bundles {
     }
 }
 
+/// What we held for a client, if it is still here.
+fn before(host: &Host, peers: &Peers, id: RelationId) -> Option<Held> {
+    let digest = peers.ours.bundles.get(&id);
+    let digest = digest.filter(|digest| in_store(host, digest))?.clone();
+    let source = peers.ours.sources.get(&id).cloned().unwrap_or_default();
+    Some(Held { digest, source })
+}
+
 /// Why a download failed that is not to be tried again yet, and for how long, in seconds.
-fn failed(model: &Model<'_>, source: &str) -> Option<(String, u64)> {
+fn failed(model: &Model<'_>, bundles: &Bundles, source: &str) -> Option<(String, u64)> {
     let failed = model.seen.host.failed_fetches.get(source)?;
+    let terms = bundles.terms.as_ref()?;
+    if failed.terms != terms.fingerprint() {
+        return None;
+    }
     Some((failed.reason.clone(), failed.wait_s(model.seen.now)?))
+}
+
+/// Why what a client has here would not be let in any more. It stays all the same: taking it away
+/// would stop connectors that run, and restart workers.
+fn objection(client: &Client, bundles: &Bundles, held: &Held) -> Option<String> {
+    let Request::Valid {
+        plugin: Plugin::Url(url),
+        ..
+    } = &client.request
+    else {
+        return None;
+    };
+    let here = held.digest != NO_BUNDLE;
+    let terms = bundles.terms.as_ref().filter(|_| here)?;
+    terms.allowed.objection(url.expose(), &held.digest)
 }
 
 /// Whether our own unit was away for so long that the others go on without it.
@@ -243,18 +284,18 @@ pub fn loaded(model: &Model<'_>, before: &BTreeSet<String>) -> BTreeSet<String> 
 
 /// The steps that bring bundles onto the plugin path.
 #[must_use]
-pub fn bring(model: &Model<'_>, bundles: &Bundles) -> Vec<Step> {
+pub fn bring(host: &Host, bundles: &Bundles) -> Vec<Step> {
     let restore = bundles
         .wanted
         .iter()
-        .filter(|digest| model.seen.host.retired.contains(*digest))
+        .filter(|digest| host.retired.contains(*digest))
         .map(|digest| Step::RestoreBundle {
             digest: digest.clone(),
         });
-    let fetch = bundles
-        .fetch
-        .iter()
-        .map(|(id, url)| steps::fetch(*id, url, model));
+    let fetch = bundles.terms.iter().flat_map(|terms| {
+        let fetch = bundles.fetch.iter();
+        fetch.map(|(id, url)| steps::fetch(*id, url, terms))
+    });
     restore.chain(fetch).collect()
 }
 

@@ -23,6 +23,7 @@ use std::net::IpAddr;
 
 use crate::layout::Layout;
 use crate::model::Model;
+use crate::model::admission::Terms;
 use crate::model::tls::Subject;
 use crate::observation::{Hook, Observation, RelationId};
 use crate::secret::Secret;
@@ -179,10 +180,8 @@ pub enum Step {
         client: RelationId,
         /// The URL as the client gave it; may hold a password.
         url: Secret<String>,
-        /// Largest size, in MiB, of the archive and of what it unpacks to.
-        max_mib: u64,
-        /// CA certificates to trust besides the machine's, PEM.
-        authorities: Vec<String>,
+        /// What it may cost, what is let in, and whom to trust.
+        terms: Terms,
     },
     /// Issue this unit's certificate from the internal CA and write certificate and key (the CA's
     /// own file and the note of what was issued are ordinary `WriteFile` steps).

@@ -11,17 +11,17 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::model::Model;
+use crate::model::admission::Terms;
 use crate::observation::{Host, RelationId};
 use crate::secret::Secret;
 
 /// The step that fetches a client's bundle.
 #[must_use]
-pub fn fetch(client: RelationId, url: &Secret<String>, model: &Model<'_>) -> Step {
+pub fn fetch(client: RelationId, url: &Secret<String>, terms: &Terms) -> Step {
     Step::FetchBundle {
         client,
         url: url.clone(),
-        max_mib: model.config.plugin_max_mib,
-        authorities: model.authorities.clone(),
+        terms: terms.clone(),
     }
 }
 
@@ -41,7 +41,7 @@ pub fn diff(
     // Early, so that no other trouble keeps a removed user in.
     steps.extend(goal.users_file.iter().filter_map(|file| write(file, host)));
     steps.extend(goal.install.iter().cloned());
-    steps.extend(bundles::bring(model, bundles));
+    steps.extend(bundles::bring(host, bundles));
 
     let mut files: Vec<&FileGoal> = goal.wake_files.iter().collect();
     if let Some(gateway) = &goal.gateway {

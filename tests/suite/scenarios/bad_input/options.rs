@@ -2,7 +2,7 @@
 
 use super::{Stage, Status, UNIT};
 
-const ROWS: [(&str, &str, &str); 18] = [
+const ROWS: [(&str, &str, &str); 21] = [
     ("rest-port", "0", "must be a number from 1024 to 65535"),
     (
         "rest-port",
@@ -46,6 +46,21 @@ const ROWS: [(&str, &str, &str); 18] = [
     ("kafka-mirror", "ftp://x", "must be an http or https URL"),
     ("heap-mib", "64", "must be 0 or at least 128"),
     ("plugin-max-mib", "0", "must be a number from 1 to 65536"),
+    (
+        "plugin-limits",
+        "depth=0",
+        "depth must be a number from 1 to 256",
+    ),
+    (
+        "plugin-allowed-hosts",
+        "repo:8080",
+        "`repo:8080` is not the name or address of a host, without a port",
+    ),
+    (
+        "plugin-allowed-sha256",
+        "5891b5",
+        "`5891b5` is not a SHA-256 of 64 hex digits",
+    ),
     (
         "heartbeat-interval-ms",
         "5000",

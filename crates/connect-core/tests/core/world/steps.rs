@@ -51,15 +51,17 @@ impl World {
                 host.workloads.insert(name.to_owned(), "4.1.2".to_owned());
             }
             Step::InstallGateway { .. } => host.gateway_installed = true,
-            Step::FetchBundle {
-                client,
-                url,
-                authorities,
-                ..
-            } => {
-                self.trusted.clone_from(authorities);
+            Step::FetchBundle { client, url, terms } => {
+                self.trusted.clone_from(&terms.authorities);
                 let served = self.plugins.get(url.expose()).filter(|_| !machine.offline);
                 let outcome = match served {
+                    Some(Served::Archive { digest, .. })
+                        if terms.allowed.objection(url.expose(), digest).is_some() =>
+                    {
+                        Fetched::Failed {
+                            reason: "the operator does not allow it".to_owned(),
+                        }
+                    }
                     Some(Served::Archive {
                         digest,
                         classes,
@@ -87,7 +89,7 @@ impl World {
                 match &outcome {
                     Fetched::Failed { reason } => {
                         let before = host.failed_fetches.get(&source);
-                        let again = FailedFetch::after(before, now, reason);
+                        let again = FailedFetch::after(before, now, reason, &terms.fingerprint());
                         host.failed_fetches.insert(source, again);
                     }
                     Fetched::Stored { .. } | Fetched::Empty => {
