@@ -13,5 +13,7 @@ pub mod archive;
 pub mod fuzz;
 pub mod mutate;
 mod server;
+mod worker;
 
 pub use server::{Behaviour, Body, MisbehavingServer, Request, Script};
+pub use worker::StubWorker;

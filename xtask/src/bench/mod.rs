@@ -12,6 +12,7 @@ mod model;
 mod parts;
 mod plugins;
 mod report;
+mod soak;
 
 use std::fs;
 use std::path::Path;
@@ -39,10 +40,11 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// Measures one group of figures with the parts in a folder.
 type Group = fn(&Path) -> Result<Vec<Row>>;
 /// The groups, in the order in which they run.
-const GROUPS: [(&str, Group); 3] = [
+const GROUPS: [(&str, Group); 4] = [
     ("hook", hook_noop),
     ("client", client::lives),
     ("plugins", plugins::pipelines),
+    ("soak", soak::growth),
 ];
 
 /// Runs the benchmark with the parts below `target`, prints the table and writes
