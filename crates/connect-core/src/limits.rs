@@ -13,6 +13,10 @@ pub const RETRY_STEP_S: u64 = 60;
 /// Seconds within which a worker with something new has to become healthy; measured starts take up
 /// to 18 s, on a machine that starts three at once.
 pub const START_S: u64 = 180;
+/// Seconds without a healthy answer after which a worker counts as down and may restart outside its
+/// turn: a group waits this long for one of its members (`rebalance.timeout.ms`), and answers nobody
+/// meanwhile.
+pub const DOWN_S: u64 = 60;
 /// Seconds until a worker that is not healthy is looked at again, for the cause in its log, and
 /// until a secret that could not be read is.
 pub const LOOK_AGAIN_S: u64 = 15;

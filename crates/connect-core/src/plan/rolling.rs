@@ -5,12 +5,14 @@
 //! it sees its turn, and reports it done once the new process is healthy. Until its turn comes
 //! nothing that a start reads is changed: a worker that dies meanwhile comes back as it was.
 //!
-//! **Assumptions.** A first start, and the restart of a worker that is down anyway, needs no turn:
-//! nothing can be lost.
+//! **Assumptions.** A first start, and the restart of a worker that has been down for long, needs no
+//! turn: nothing can be lost. One that does not answer for a moment is not down: while a member
+//! restarts the others may wait for it, and answer nobody.
 
 use super::goal::WorkerGoal;
 use crate::fingerprint;
 use crate::layout::{Layout, WORKER_SERVICE};
+use crate::limits;
 use crate::model::Model;
 use crate::observation::StartFacts;
 
@@ -144,7 +146,11 @@ pub fn ours(model: &Model<'_>, goal: &WorkerGoal, standing: Standing, layout: &L
         .filter(|turn| !turn.closed && turn.units.contains(&unit))
         .filter(|turn| peers.ours.turn_done != Some(turn.number));
     let alone = peers.others.is_empty();
-    let was_down = !peers.ours.healthy && !is_healthy(model);
+    let unwell_s = peers
+        .ours
+        .unwell_since
+        .map_or(0, |since| model.seen.now.saturating_sub(since));
+    let was_down = unwell_s >= limits::DOWN_S && !is_healthy(model);
     let facts = match goal {
         WorkerGoal::Run { facts, .. } => Some(facts),
         WorkerGoal::Stop | WorkerGoal::Keep => None,

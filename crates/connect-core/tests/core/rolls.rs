@@ -222,6 +222,29 @@ fn nobody_restarts_while_another_unit_is_not_well() {
 }
 
 #[test]
+fn a_worker_that_does_not_answer_for_a_moment_waits_for_its_turn() {
+    let mut world = busy();
+    set(&mut world, "log-level", "DEBUG");
+    pass(&mut world);
+    pass(&mut world);
+    assert_eq!(starts(&world), [1, 2, 1], "unit 1 has the turn");
+    // The group waits for the one that restarts, and a worker that waits answers nobody.
+    world.units.get_mut(&2).unwrap().healthy = false;
+    for _ in 0..6 {
+        pass(&mut world);
+        assert_eq!(starts(&world), [1, 2, 1]);
+        world.now += 9;
+    }
+    // One that has not answered for long has lost its tasks anyway, and a start may be its cure.
+    world.now += 9;
+    pass(&mut world);
+    assert_eq!(starts(&world), [1, 2, 2]);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [2, 2, 2]);
+}
+
+#[test]
 fn a_unit_that_is_gone_holds_up_a_roll_until_it_is_passed_over() {
     for force in [false, true] {
         let mut world = busy();
