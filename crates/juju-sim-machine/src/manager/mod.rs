@@ -446,8 +446,10 @@ impl Manager {
                     &format!("Keeping the settings that {name} runs with: {reason}"),
                 );
             } else {
+                let before = unit.config().cloned();
                 unit.load = load;
                 unit.reload_problem = None;
+                sockets::keep_named(unit, before.as_ref());
             }
         }
     }

@@ -9,12 +9,24 @@ use std::path::Path;
 use rustix::net::sockopt;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::unit::{Outcome, Phase};
+use super::jobs::JobResult;
+use super::unit::{Outcome, Phase, Unit};
 use super::{Manager, launch};
-use crate::units::{Kind, SocketConfig, SocketFile};
+use crate::units::{Kind, SocketConfig, SocketFile, UnitConfig};
 
 impl Manager {
     pub(super) fn start_socket(&mut self, name: &str, config: &SocketConfig) {
+        // A running service could not be given them any more, so systemd refuses (`socket_start` in its socket.c); a service
+        // that waits for its next automatic start does not run.
+        let service = self.triggered(name).unwrap_or_default();
+        let runs = self.units.get(&service).is_some_and(|unit| {
+            !matches!(unit.phase, Phase::Dead | Phase::Failed | Phase::AutoRestart)
+        });
+        if runs {
+            let text = format!("{name}: Socket service {service} already active, refusing.");
+            self.log(name, &text);
+            return self.finish_job(name, JobResult::Failed);
+        }
         let mut sockets = Vec::new();
         for (file, datagrams) in &config.listen {
             match open_socket(file, *datagrams, config) {
@@ -34,19 +46,7 @@ impl Manager {
         }
         let text = format!("Listening on {}.", self.description(name));
         self.log(name, &text);
-        let service_up = self.triggered(name).is_some_and(|service| {
-            self.units
-                .get(&service)
-                .is_some_and(|unit| !unit.active().is_down())
-        });
-        self.set_phase(
-            name,
-            if service_up {
-                Phase::Triggered
-            } else {
-                Phase::Waiting
-            },
-        );
+        self.set_phase(name, Phase::Waiting);
     }
 
     pub(super) fn stop_socket(&mut self, name: &str, config: &SocketConfig) {
@@ -85,6 +85,23 @@ impl Manager {
         };
         self.trigger(name, socket.trigger_interval, socket.trigger_burst);
     }
+}
+
+/// After its file was read again, a unit keeps the sockets that the file still names and loses the others; new ones are not
+/// opened before its next start. systemd passes its descriptors to itself by address when it reloads (`socket_deserialize_item`
+/// in its socket.c). A service that runs keeps what it was handed.
+pub(super) fn keep_named(unit: &mut Unit, before: Option<&UnitConfig>) {
+    let listen = |config: Option<&UnitConfig>| match config.map(|config| &config.kind) {
+        Some(Kind::Socket(socket)) => socket.listen.clone(),
+        Some(Kind::Service(_) | Kind::Path(_) | Kind::Timer(_) | Kind::Target) | None => Vec::new(),
+    };
+    let (had, now) = (listen(before), listen(unit.config()));
+    let sockets = std::mem::take(&mut unit.sockets);
+    let kept = had.iter().zip(sockets);
+    unit.sockets = kept
+        .filter(|(file, _)| now.contains(file))
+        .map(|(_, socket)| socket)
+        .collect();
 }
 
 fn open_socket(file: &SocketFile, datagrams: bool, config: &SocketConfig) -> io::Result<OwnedFd> {

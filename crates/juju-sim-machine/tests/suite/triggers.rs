@@ -51,6 +51,142 @@ fn a_socket_starts_its_service_and_survives_its_restart() {
     );
 }
 
+/// Answers each connection with what it was handed, until it is killed; says that it is ready as `Type=notify` wants it.
+const DOORS: &str = r#"
+import os, select, signal, socket, sys
+count = int(os.environ["LISTEN_FDS"]) if os.environ.get("LISTEN_PID") == str(os.getpid()) else 0
+names = os.environ.get("LISTEN_FDNAMES", "").split(":") if count else []
+doors = [socket.socket(fileno=3 + index) for index in range(count)]
+ports = {names[index]: door.getsockname()[1] for index, door in enumerate(doors)}
+told = " ".join(f"{name}={ports[name]}" for name in sorted(ports))
+ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+ready.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+while True:
+    for door in select.select(doors, [], [])[0]:
+        door.setblocking(True)
+        peer, _ = door.accept()
+        peer.sendall(f"{os.getpid()} {told}".encode())
+        peer.close()
+"#;
+
+/// What a client reads on a port of machine 2; what it says where it is refused.
+const CLIENT: &str = "
+import socket, sys
+try:
+    with socket.create_connection(('10.211.0.2', int(sys.argv[1])), 5) as peer:
+        print(peer.recv(99).decode() or 'nothing')
+except ConnectionRefusedError:
+    print('refused')
+";
+
+#[test]
+fn doors_of_several_sockets_outlive_their_service_and_move_with_it() {
+    in_realm(
+        "triggers::doors_of_several_sockets_outlive_their_service_and_move_with_it",
+        |world| {
+            let (machine, other) = (world.machine(2), world.machine(3));
+            write(&machine, "/opt/doors", DOORS);
+            write(&other, "/opt/client", CLIENT);
+            let socket = |name: &str, listen: &str| {
+                let text = format!(
+                    "[Socket]\n{listen}FileDescriptorName={name}\nService=web.service\nFreeBind=yes\n"
+                );
+                write(&machine, &format!("{UNITS}/web-{name}.socket"), &text);
+            };
+            socket("front", "ListenStream=10.211.0.2:8083\n");
+            // The second address is nobody's: listened on all the same.
+            socket(
+                "back",
+                "ListenStream=10.211.0.2:8084\nListenStream=10.211.0.99:8084\n",
+            );
+            let sockets = "web-front.socket web-back.socket";
+            write(
+                &machine,
+                &format!("{UNITS}/web.service"),
+                &format!(
+                    "[Unit]\nPartOf={sockets}\nStartLimitIntervalSec=0\n[Service]\nType=notify\nSockets={sockets}\nExecStart=/usr/bin/python3 /opt/doors\nRestart=always\nRestartSec=300ms\n"
+                ),
+            );
+            let ask = |port: u16| sh(&other, &format!("python3 /opt/client {port}"));
+            let state = |unit: &str| script(&machine, &format!("systemctl is-active {unit}")).text;
+            let main = || property(&machine, "web", "MainPID");
+
+            // The service wants its sockets, and they come first.
+            sh(&machine, "systemctl start web");
+            let told = |ports: &str| format!("{} {ports}", main());
+            assert_eq!(ask(8083), told("back=8084 front=8083"));
+            assert_eq!(ask(8084), told("back=8084 front=8083"));
+            // A restart of the service keeps them.
+            let first = main();
+            sh(&machine, "systemctl restart --no-block web");
+            assert_ne!(ask(8083).split(' ').next(), Some(first.as_str()));
+            // After a crash a connection waits for the next automatic start.
+            let second = main();
+            sh(&machine, &format!("kill -9 {second}"));
+            assert_ne!(ask(8084).split(' ').next(), Some(second.as_str()));
+            assert_eq!(property(&machine, "web", "NRestarts"), "1");
+
+            // Stopping one stops the service that is part of it; a connection to another starts both.
+            sh(&machine, "systemctl stop web-front.socket");
+            assert_eq!(state("web.service"), "inactive");
+            assert_eq!(ask(8083), "refused");
+            assert_eq!(ask(8084), told("back=8084 front=8083"));
+            // None can be started beside the running service,
+            socket("late", "ListenStream=10.211.0.2:8085\n");
+            let refused = script(&machine, "systemctl start web-late.socket");
+            assert_eq!(
+                (refused.code, state("web-late.socket").as_str()),
+                (1, "inactive")
+            );
+            let log = sh(&machine, "journalctl -u web-late.socket");
+            assert!(
+                log.contains("Socket service web.service already active, refusing."),
+                "{log}"
+            );
+            // but restarted with it, to listen elsewhere. Reading its file again closes what that does not name any more.
+            socket("front", "ListenStream=10.211.0.2:9083\n");
+            sh(&machine, "systemctl daemon-reload && systemctl restart web");
+            assert_eq!(ask(8084), told("back=8084"));
+            assert_eq!(
+                (ask(8083), ask(9083)),
+                ("refused".to_owned(), "refused".to_owned())
+            );
+            sh(&machine, "systemctl restart web-front.socket");
+            eventually("it runs again", || {
+                (state("web.service") == "active").then_some(())
+            });
+            assert_eq!(ask(9083), told("back=8084 front=9083"));
+            assert_eq!(ask(8083), "refused");
+
+            // A socket that cannot listen keeps the service from nothing.
+            socket("front", "ListenStream=10.211.0.2:22222\n");
+            write(
+                &machine,
+                "/opt/taken",
+                "import socket, time\ns = socket.create_server(('10.211.0.2', 22222))\nopen('/run/taken', 'w')\ntime.sleep(60)\n",
+            );
+            sh(
+                &machine,
+                "python3 /opt/taken >/dev/null 2>&1 & for n in $(seq 100); do [ -e /run/taken ] && break; sleep 0.1; done",
+            );
+            sh(&machine, "systemctl daemon-reload");
+            assert_ne!(
+                script(&machine, "systemctl restart web-front.socket").code,
+                0
+            );
+            eventually("it runs again", || {
+                (state("web.service") == "active").then_some(())
+            });
+            assert_eq!(state("web-front.socket"), "failed");
+            assert!(ask(8084).ends_with(" back=8084"));
+            for machine in [machine, other] {
+                machine.remove(Duration::from_secs(5)).unwrap();
+            }
+        },
+    );
+}
+
 #[test]
 fn a_path_unit_sees_a_file_renamed_into_place() {
     in_realm(
