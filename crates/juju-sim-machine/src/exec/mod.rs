@@ -5,6 +5,7 @@
 //! process, so that the process id the manager knows is the program's, and `LISTEN_PID` is true. It keeps the socket until
 //! the program is executed: end of file without a word says that the program runs, a word is the reason why it does not.
 
+mod calls;
 mod descriptors;
 mod sandbox;
 pub(crate) mod trampoline;
@@ -13,6 +14,8 @@ pub(crate) use descriptors::send;
 pub(crate) use sandbox::Sandbox;
 
 use serde::{Deserialize, Serialize};
+
+use crate::units::Calls;
 
 pub(crate) const ROLE: &str = "__sim-exec";
 
@@ -41,4 +44,5 @@ pub(crate) struct Launch {
     pub(crate) bounding_set: Option<Vec<u8>>,
     pub(crate) ambient: Vec<u8>,
     pub(crate) sandbox: Sandbox,
+    pub(crate) calls: Calls,
 }

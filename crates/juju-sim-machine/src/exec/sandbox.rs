@@ -20,6 +20,8 @@ pub(crate) struct Sandbox {
     pub(crate) temporary: Option<(String, String)>,
     /// `hidepid=` of a `/proc` of its own.
     pub(crate) hide_processes: Option<String>,
+    /// That `/proc` holds nothing but processes.
+    pub(crate) only_processes: bool,
     pub(crate) own_hostname: bool,
 }
 
@@ -46,8 +48,14 @@ impl Sandbox {
             rustix::mount::mount_bind(tmp, "/tmp")?;
             rustix::mount::mount_bind(var_tmp, "/var/tmp")?;
         }
-        if let Some(how) = &self.hide_processes {
-            let option = std::ffi::CString::new(format!("hidepid={how}"))?;
+        if self.hide_processes.is_some() || self.only_processes {
+            let hide = self
+                .hide_processes
+                .iter()
+                .map(|how| format!("hidepid={how}"));
+            let only = self.only_processes.then(|| "subset=pid".to_owned());
+            let options: Vec<String> = hide.chain(only).collect();
+            let option = std::ffi::CString::new(options.join(","))?;
             let quiet = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
             rustix::mount::mount("proc", "/proc", "proc", quiet, Some(option.as_c_str()))?;
         }

@@ -11,7 +11,9 @@ use rustix::io::FdFlags;
 use rustix::process::{Gid, Resource, Rlimit, Uid};
 use rustix::thread::CapabilitySet;
 
-use super::{Launch, descriptors};
+use crate::units::Calls;
+
+use super::{Launch, calls, descriptors};
 
 /// A step failed: the exit code that names it, what was meant, and why.
 struct Failure {
@@ -77,7 +79,9 @@ fn become_program(status: &mut Option<UnixStream>) -> Result<std::convert::Infal
         .or_exit(226, "set up the service's own view of the files")?;
     rustix::process::umask(Mode::from_raw_mode(launch.umask));
     apply_identity(&launch)?;
-    if launch.no_new_privileges {
+    // A process that is not root's could not install filters otherwise; so it is in systemd.
+    let filters = launch.uid != 0 && launch.calls != Calls::default();
+    if launch.no_new_privileges || filters {
         rustix::thread::set_no_new_privs(true).or_exit(227, "give up new privileges")?;
     }
     let entered = std::env::set_current_dir(&launch.working_directory);
@@ -104,6 +108,9 @@ fn become_program(status: &mut Option<UnixStream>) -> Result<std::convert::Infal
             .env("LISTEN_PID", std::process::id().to_string())
             .env("LISTEN_FDNAMES", launch.descriptors.join(":"));
     }
+    calls::enter(&launch.calls)
+        .map_err(|error| io::Error::other(error.to_string()))
+        .or_exit(228, "filter system calls")?;
     Err(Failure {
         code: 203,
         intention: format!("run `{}`", launch.program),

@@ -220,6 +220,7 @@ pub(super) fn describe(
         launch.bounding_set = exec.bounding_set();
         launch.ambient.clone_from(&exec.ambient_capabilities);
         launch.sandbox = sandbox(exec, invocation)?;
+        launch.calls = exec.calls.clone();
     }
     Ok(launch)
 }
@@ -235,6 +236,7 @@ fn sandbox(exec: &ExecConfig, invocation: &str) -> io::Result<Sandbox> {
         read_write: exec.read_write_paths.clone(),
         inaccessible: exec.inaccessible_paths.clone(),
         hide_processes: exec.hide_processes.clone(),
+        only_processes: exec.only_processes,
         own_hostname: exec.protect_hostname,
         ..Sandbox::default()
     };

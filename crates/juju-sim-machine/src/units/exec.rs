@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Problem;
-use super::value;
+use super::calls::Calls;
+use super::{Problem, value};
 
 /// One line of `ExecStart=` and its kin.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -185,6 +185,9 @@ pub(crate) struct ExecConfig {
     pub(crate) protect_hostname: bool,
     /// `ProtectProc=`, in the words of proc(5)'s `hidepid`.
     pub(crate) hide_processes: Option<String>,
+    /// `ProcSubset=pid`.
+    pub(crate) only_processes: bool,
+    pub(crate) calls: Calls,
     pub(crate) read_write_paths: Vec<String>,
     pub(crate) read_only_paths: Vec<String>,
     pub(crate) inaccessible_paths: Vec<String>,
@@ -232,7 +235,10 @@ impl ExecConfig {
                 .insert(limit.to_owned(), (value::size(soft)?, value::size(hard)?));
             return Ok(true);
         }
-        if self.apply_directory(key, text, expand)? || self.apply_sandbox(key, text, expand)? {
+        if self.apply_directory(key, text, expand)?
+            || self.apply_sandbox(key, text, expand)?
+            || self.calls.apply(key, text)?
+        {
             return Ok(true);
         }
         match key {
@@ -366,6 +372,13 @@ impl ExecConfig {
                     "invisible" => Some("invisible".to_owned()),
                     "noaccess" => Some("noaccess".to_owned()),
                     "ptraceable" => Some("ptraceable".to_owned()),
+                    _ => return Err(Problem::ValueNotHonoured(text.to_owned())),
+                };
+            }
+            "ProcSubset" => {
+                self.only_processes = match text {
+                    "pid" => true,
+                    "all" => false,
                     _ => return Err(Problem::ValueNotHonoured(text.to_owned())),
                 };
             }

@@ -1,5 +1,6 @@
 //! Unit files: found, parsed, and turned into what they mean. Knows nothing of processes.
 
+mod calls;
 mod conditions;
 mod exec;
 mod loader;
@@ -10,6 +11,7 @@ mod triggers;
 mod unit;
 pub(crate) mod value;
 
+pub(crate) use calls::{Calls, List};
 pub(crate) use conditions::{Condition, directory_not_empty, glob_matches};
 pub(crate) use exec::{
     CommandLine, DirectoryKind, ExecConfig, LAST_CAPABILITY, Output, Preserve, ProtectHome,

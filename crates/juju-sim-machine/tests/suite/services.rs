@@ -486,3 +486,85 @@ fn reload_signals_and_timeouts_are_honoured() {
         },
     );
 }
+
+/// Tries what the keys about system calls refuse, and writes what came of each.
+const TRIES: &str = r#"
+import ctypes, errno, mmap, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+def call(name, *arguments):
+    ctypes.set_errno(0)
+    result = getattr(libc, name)(*arguments)
+    return "ok" if result not in (-1, 2 ** 64 - 1) else errno.errorcode[ctypes.get_errno()]
+def python(function, *arguments):
+    try:
+        function(*arguments)
+        return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+open(f"/run/{sys.argv[1]}.file", "w")
+results = {
+    "rwx": call("mmap", None, 4096, 7, 0x22, -1, 0),
+    "rw": call("mmap", None, 4096, 3, 0x22, -1, 0),
+    "netlink": python(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW),
+    "inet": python(socket.socket, socket.AF_INET, socket.SOCK_STREAM),
+    "realtime": python(os.sched_setscheduler, 0, os.SCHED_RR, os.sched_param(1)),
+    "suid": python(os.chmod, f"/run/{sys.argv[1]}.file", 0o4755),
+    "mode": python(os.chmod, f"/run/{sys.argv[1]}.file", 0o755),
+    "namespace": call("unshare", 0x04000000),
+    "personality": call("personality", 0x0008),
+    "filtered": call("sethostname", b"x", 1),
+    "meminfo": python(open, "/proc/meminfo"),
+    "thread": python(lambda: __import__("threading").Thread(target=print).start()),
+}
+with open(f"/run/{sys.argv[1]}.tries", "w") as file:
+    file.write(" ".join(f"{name}={result}" for name, result in results.items()))
+"#;
+
+#[test]
+fn system_calls_are_refused_as_the_unit_asks() {
+    in_realm(
+        "services::system_calls_are_refused_as_the_unit_asks",
+        |world| {
+            let machine = world.machine(2);
+            write(&machine, "/opt/tries", TRIES);
+            let walls = "MemoryDenyWriteExecute=yes\nRestrictAddressFamilies=AF_INET AF_UNIX\nRestrictRealtime=yes\nRestrictSUIDSGID=yes\nRestrictNamespaces=yes\nLockPersonality=yes\nProcSubset=pid\nSystemCallArchitectures=native\nSystemCallFilter=@system-service\nSystemCallFilter=~@resources\nSystemCallErrorNumber=EPERM\n";
+            let run = |name: &str, settings: &str| {
+                let text = format!(
+                    "[Service]\nType=oneshot\n{settings}ExecStart=/usr/bin/python3 /opt/tries {name}\n"
+                );
+                write(&machine, &format!("{UNITS}/{name}.service"), &text);
+                let code = script(&machine, &format!("systemctl start {name}")).code;
+                (
+                    code,
+                    script(&machine, &format!("cat /run/{name}.tries")).text,
+                )
+            };
+            // Root, so that nothing but the walls refuses anything.
+            let (code, open) = run("open", "");
+            assert_eq!(code, 0);
+            for (index, tried) in open.split(' ').enumerate() {
+                assert!(tried.ends_with("=ok"), "{index} {open}");
+            }
+            let (code, walled) = run("walled", walls);
+            assert_eq!(
+                (code, walled.as_str()),
+                (
+                    0,
+                    "rwx=EPERM rw=ok netlink=EAFNOSUPPORT inet=ok realtime=EPERM suid=EPERM mode=ok namespace=EPERM personality=EPERM filtered=EPERM meminfo=ENOENT thread=ok"
+                )
+            );
+            // Any user's process gives up new privileges for them.
+            let user = "[Service]\nType=oneshot\nUser=nobody\nLockPersonality=yes\nExecStart=/bin/sh -c 'grep NoNewPrivs /proc/self/status'\n";
+            write(&machine, &format!("{UNITS}/user.service"), user);
+            sh(&machine, "systemctl start user");
+            let log = sh(&machine, "journalctl -u user.service");
+            assert!(log.contains("NoNewPrivs:\t1"), "{log}");
+            // Without an error for it, a refused call ends the process.
+            let (code, _) = run("killed", "SystemCallFilter=~sethostname\n");
+            assert_eq!(code, 1);
+            assert_eq!(property(&machine, "killed", "ExecMainStatus"), "31");
+            machine.remove(Duration::from_secs(5)).unwrap();
+        },
+    );
+}
