@@ -38,7 +38,7 @@ pub(super) fn remove(path: &str) -> Result<(), StepError> {
     Ok(fs::remove_file(Path::new(path))?)
 }
 
-fn access(mode: u32, owner: &Owner, root: &Path) -> Result<Access, StepError> {
+pub(super) fn access(mode: u32, owner: &Owner, root: &Path) -> Result<Access, StepError> {
     let accounts = Accounts::read(root)?;
     let missing = |name: &str| StepError::NoAccount {
         name: name.to_owned(),

@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use connect_core::layout::{GATEWAY_USER, WORKER_USER};
+use connect_core::layout::{GATEWAY_USER, UNITS, WORKER_USER};
 
 use super::StepError;
 use crate::host::accounts::{self, Accounts};
 use crate::host::{fs, systemd};
-use crate::observe::host::UNITS;
 use crate::world::World;
 
 /// Ends what still runs, then removes units, files and users. Goes on after a failure and reports
@@ -46,8 +45,9 @@ fn above(path: &str) -> String {
 }
 
 fn units(directory: &str) -> Result<(), StepError> {
-    let facts = systemd::show(&UNITS)?;
-    for (unit, fact) in &facts {
+    let found = systemd::show(&UNITS)?;
+    for (unit, found) in UNITS.iter().filter_map(|unit| found.get_key_value(*unit)) {
+        let fact = &found.fact;
         if fact.enabled == "enabled" {
             systemd::disable(unit)?;
         }

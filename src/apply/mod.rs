@@ -155,7 +155,7 @@ fn run(step: &Step, seen: &Observation, world: &World) -> Result<(), StepError> 
         Step::InstallPackages { packages } => programs::packages(packages, world),
         Step::InstallJre { archive, directory } => programs::jre(archive, directory),
         Step::InstallWorkload { source, directory } => programs::workload(source, directory, world),
-        Step::InstallGateway { path } => programs::gateway(path, world),
+        Step::InstallGateway { path, owner } => programs::gateway(path, owner, world),
         Step::CreateUser { name } => programs::user(name, &Accounts::read(&world.root)?),
         Step::CreateDirectory { path, mode, owner } => {
             files::directory(path, *mode, owner, &world.root)

@@ -2,20 +2,13 @@
 
 use std::path::Path;
 
-use connect_core::plan::WorkloadSource;
+use connect_core::plan::{Owner, WorkloadSource};
 
-use super::StepError;
+use super::{StepError, files};
 use crate::host::accounts::{self, Accounts};
-use crate::host::fs::{self, Access};
+use crate::host::fs;
 use crate::host::{apt, archive, http};
 use crate::world::World;
-
-/// `root:root 0755`.
-const PROGRAM: Access = Access {
-    mode: 0o755,
-    user: 0,
-    group: 0,
-};
 
 pub(super) fn packages(packages: &[String], world: &World) -> Result<(), StepError> {
     let context = &world.context;
@@ -59,12 +52,13 @@ pub(super) fn workload(
     Ok(())
 }
 
-pub(super) fn gateway(path: &str, world: &World) -> Result<(), StepError> {
+pub(super) fn gateway(path: &str, owner: &Owner, world: &World) -> Result<(), StepError> {
     let path = Path::new(path);
+    let access = files::access(0o750, owner, &world.root)?;
     if let Some(directory) = path.parent() {
-        fs::make_directory(directory, PROGRAM)?;
+        fs::make_directory(directory, access)?;
     }
-    Ok(fs::copy(&world.packed_gateway(), path, PROGRAM)?)
+    Ok(fs::copy(&world.packed_gateway(), path, access)?)
 }
 
 pub(super) fn user(name: &str, accounts: &Accounts) -> Result<(), StepError> {

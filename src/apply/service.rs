@@ -36,7 +36,7 @@ pub(super) fn stop(unit: &str, wait_s: u64) -> Result<(), StepError> {
     let facts = systemd::show(&[unit])?;
     if facts
         .get(unit)
-        .is_some_and(|fact| fact.enabled == "enabled")
+        .is_some_and(|found| found.fact.enabled == "enabled")
     {
         systemd::disable(unit)?;
     }
@@ -45,7 +45,7 @@ pub(super) fn stop(unit: &str, wait_s: u64) -> Result<(), StepError> {
         let facts = systemd::show(&[unit])?;
         Ok(facts
             .get(unit)
-            .is_none_or(|fact| matches!(fact.active.as_str(), "inactive" | "failed")))
+            .is_none_or(|found| matches!(found.fact.active.as_str(), "inactive" | "failed")))
     };
     match wait(wait_s, "the unit did not stop", stopped) {
         Err(StepError::Late { .. }) => Ok(()),

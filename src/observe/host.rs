@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use connect_core::fingerprint;
 use connect_core::layout::{
-    GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WAKE_TIMER, WORKER_SERVICE,
-    WORKER_USER,
+    GATEWAY_SERVICE, GATEWAY_USER, Layout, UNITS, WORKER_SERVICE, WORKER_USER,
 };
 use connect_core::observation::{Bundle, FileFact, Host, ServiceFact, StartFacts};
 use connect_core::wire::pem;
@@ -16,7 +16,7 @@ use connect_core::wire::pem;
 use crate::host::accounts::Accounts;
 use crate::host::exec::ExecError;
 use crate::host::fs::{self, FsError};
-use crate::host::{java, names, systemd};
+use crate::host::{clock, java, names, systemd};
 use crate::observe::log;
 use crate::world::World;
 
@@ -36,15 +36,6 @@ pub enum HostError {
 
 /// Oldest Java that every supported Kafka runs on.
 const JAVA: u32 = 17;
-
-/// Our systemd units, the wake-ups' included.
-pub const UNITS: [&str; 5] = [
-    WORKER_SERVICE,
-    GATEWAY_SERVICE,
-    WAKE_SERVICE,
-    WAKE_PATH,
-    WAKE_TIMER,
-];
 
 /// Looks at everything of ours.
 ///
@@ -178,12 +169,46 @@ fn users(accounts: &Accounts) -> BTreeSet<String> {
 fn services(
     layout: &Layout,
     files: &BTreeMap<String, FileFact>,
-) -> Result<BTreeMap<String, ServiceFact>, ExecError> {
+) -> Result<BTreeMap<String, ServiceFact>, HostError> {
     let ours = format!("{}/", layout.systemd());
     if !files.keys().any(|path| path.starts_with(&ours)) {
         return Ok(BTreeMap::new());
     }
-    systemd::show(&UNITS)
+    let units = systemd::show(&UNITS)?;
+    let facts = units.into_iter().map(|(name, unit)| {
+        let outdated = is_outdated(&name, &unit, layout)?;
+        let fact = ServiceFact {
+            outdated,
+            ..unit.fact
+        };
+        Ok((name, fact))
+    });
+    facts.collect()
+}
+
+/// Whether a unit runs since before its file, or the gateway's program, became what they are.
+fn is_outdated(name: &str, unit: &systemd::Unit, layout: &Layout) -> Result<bool, FsError> {
+    if matches!(unit.fact.active.as_str(), "inactive" | "failed") || unit.began.is_zero() {
+        return Ok(false);
+    }
+    let file = fs::metadata(Path::new(&format!("{}/{name}", layout.systemd())))?;
+    let file = file.and_then(|found| found.modified().ok());
+    let program = match name {
+        GATEWAY_SERVICE => fs::metadata(Path::new(&layout.gateway_program()))?,
+        _ => None,
+    };
+    // Its modification is that of the packed one; its last change is when it was put there.
+    let program = program.and_then(|found| {
+        let since = Duration::new(
+            found.ctime().try_into().ok()?,
+            found.ctime_nsec().try_into().ok()?,
+        );
+        UNIX_EPOCH.checked_add(since)
+    });
+    let newest = [file, program].into_iter().flatten().max();
+    Ok(newest
+        .and_then(clock::counted)
+        .is_some_and(|changed| changed > unit.began))
 }
 
 /// Names in a directory that are not debris of a step that was cut short.

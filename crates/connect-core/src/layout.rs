@@ -14,12 +14,30 @@ pub const GATEWAY_USER: &str = "kafka-connect-gateway";
 pub const WORKER_SERVICE: &str = "kafka-connect.service";
 /// The gateway's systemd unit.
 pub const GATEWAY_SERVICE: &str = "kafka-connect-gateway.service";
+/// Holds the client door's sockets, so that the gateway can restart without refusing anybody.
+pub const GATEWAY_CLIENT_SOCKET: &str = "kafka-connect-gateway.socket";
+/// Holds the peer door's sockets.
+pub const GATEWAY_PEER_SOCKET: &str = "kafka-connect-gateway-peer.socket";
+/// The gateway's socket units: one for each door, so that moving one leaves the other alone.
+pub const GATEWAY_SOCKETS: [&str; 2] = [GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET];
 /// Runs `juju-exec` for our unit, so that something that happened between hooks brings a hook.
 pub const WAKE_SERVICE: &str = "kafka-connect-wake.service";
 /// Starts [`WAKE_SERVICE`] when the gateway's state file changes.
 pub const WAKE_PATH: &str = "kafka-connect-wake.path";
 /// Starts [`WAKE_SERVICE`] some time after it was armed (a retry).
 pub const WAKE_TIMER: &str = "kafka-connect-wake.timer";
+
+/// Every systemd unit of ours. What starts another unit comes before it, so that stopping them in
+/// this order starts nothing again.
+pub const UNITS: [&str; 7] = [
+    WAKE_TIMER,
+    WAKE_PATH,
+    WAKE_SERVICE,
+    WORKER_SERVICE,
+    GATEWAY_CLIENT_SOCKET,
+    GATEWAY_PEER_SOCKET,
+    GATEWAY_SERVICE,
+];
 
 macro_rules! paths {
     ($($(#[$doc:meta])* $name:ident = $path:literal;)*) => {

@@ -63,6 +63,18 @@ pub const QUOTED_LENGTH: usize = 60;
 pub const WORKER_PORT: u16 = 18083;
 /// Seconds systemd waits for the worker to stop; its own upper bound is about 95.
 pub const WORKER_STOP_S: u32 = 150;
+/// Seconds systemd waits for the gateway to stop: it gives requests that are under way 20.
+pub const GATEWAY_STOP_S: u32 = 30;
+/// Pause in milliseconds before systemd starts a gateway that ended again: whoever connects
+/// meanwhile waits for as long.
+pub const GATEWAY_RESTART_PAUSE_MS: u32 = 250;
+/// How often the gateway may start within [`GATEWAY_START_INTERVAL_S`]: far more than upgrades and
+/// accidents need, far less than a program that cannot run would.
+pub const GATEWAY_STARTS: u32 = 30;
+/// The budget's interval, in seconds.
+pub const GATEWAY_START_INTERVAL_S: u64 = 60;
+/// Connections that wait for a gateway that restarts, for each address: as many as it serves.
+pub const GATEWAY_BACKLOG: u32 = 1024;
 /// Heap in MiB for a profile other than production.
 pub const SMALL_HEAP_MIB: u64 = 256;
 /// Smallest and largest automatic heap in MiB for production; more is asked for explicitly.

@@ -426,6 +426,9 @@ pub struct ServiceFact {
     pub restarts: u32,
     /// The unit's file changed since systemd read it (`NeedDaemonReload`), where known.
     pub stale: bool,
+    /// It runs since before its file, or the program it runs, became what they are: whoever changed
+    /// them did not come to restart it.
+    pub outdated: bool,
 }
 
 /// A bundle in the store.

@@ -21,6 +21,9 @@ fn a_hook_nobody_knows_reconciles() {
         "systemctl start --no-block kafka-connect.service",
         "systemctl start --no-block kafka-connect-gateway.service",
         "systemctl enable kafka-connect-gateway.service",
+        "systemctl start --no-block kafka-connect-gateway.socket",
+        "systemctl start --no-block kafka-connect-gateway-peer.socket",
+        "systemctl enable kafka-connect-gateway.socket",
         "systemctl restart --no-block kafka-connect-wake.timer",
     ] {
         assert!(

@@ -36,9 +36,9 @@ fn files_have_their_mode_and_owner() {
         ("etc/systemd/system/kafka-connect.service", 0o644, 0, 0),
         (
             "opt/kafka-connect-gateway/kafka-connect-gateway",
-            0o755,
+            0o750,
             0,
-            0,
+            gateway,
         ),
     ] {
         let metadata = machine.path("root").join(path).metadata().unwrap();
@@ -178,4 +178,34 @@ fn an_upgrade_installs_a_gateway_that_only_its_content_tells_apart() {
     assert_eq!(machine.read(installed), "THE GATEWAY");
     let restart = "systemctl restart --no-block kafka-connect-gateway.service";
     assert!(machine.programs().iter().any(|line| line == restart));
+}
+
+#[test]
+fn a_gateway_that_was_installed_and_not_restarted_is_restarted_later() {
+    let machine = deployed();
+    let restarts = || {
+        let restart = "systemctl restart --no-block kafka-connect-gateway.service";
+        machine
+            .programs()
+            .iter()
+            .filter(|line| *line == restart)
+            .count()
+    };
+    machine.good_hook("update-status");
+    assert_eq!(restarts(), 0);
+    // As a hook leaves it that is killed between the two: the file is another one, with the same
+    // bytes and time.
+    let installed = machine.path("root/opt/kafka-connect-gateway/kafka-connect-gateway");
+    let new = installed.with_extension("new");
+    let time = installed.metadata().unwrap().modified().unwrap();
+    std::fs::copy(&installed, &new).unwrap();
+    std::fs::File::open(&new)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    std::fs::rename(&new, &installed).unwrap();
+    machine.good_hook("update-status");
+    assert_eq!(restarts(), 1);
+    machine.good_hook("update-status");
+    assert_eq!(restarts(), 1);
 }

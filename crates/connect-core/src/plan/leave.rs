@@ -1,7 +1,7 @@
 //! Leaving a machine: nothing of ours stays.
 
 use super::{Plan, Promise, Step};
-use crate::layout::{GATEWAY_SERVICE, WAKE_PATH, WAKE_TIMER, WORKER_SERVICE};
+use crate::layout::{UNITS, WAKE_SERVICE};
 use crate::limits;
 use crate::observation::Observation;
 use crate::status::{Finding, Id, choose, notes};
@@ -10,8 +10,10 @@ use crate::status::{Finding, Id, choose, notes};
 /// Juju and to the units that stay: connectors and users of the application are not ours to end.
 pub(super) fn plan(seen: &Observation) -> Plan {
     let mut steps = Vec::new();
-    // The gateway last: while the worker leaves its group it hands requests to the other units.
-    for unit in [WAKE_TIMER, WAKE_PATH, WORKER_SERVICE, GATEWAY_SERVICE] {
+    // The gateway last: while the worker leaves its group it hands requests to the other units. Its
+    // sockets just before it: a connection would start it again. Not what wakes us: it may be what
+    // runs this hook.
+    for unit in UNITS.into_iter().filter(|unit| *unit != WAKE_SERVICE) {
         let runs = seen
             .host
             .services

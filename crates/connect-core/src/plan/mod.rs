@@ -7,6 +7,7 @@ pub mod internal;
 mod leave;
 pub mod promises;
 pub mod rolling;
+mod services;
 mod status;
 mod step;
 pub mod steps;
@@ -169,10 +170,12 @@ pub enum Step {
         /// Where it goes.
         directory: String,
     },
-    /// Copy the gateway program out of the charm.
+    /// Copy the gateway program out of the charm: it and its directory 0750.
     InstallGateway {
         /// Where it goes.
         path: String,
+        /// Owner of both.
+        owner: Owner,
     },
     /// Fetch, check and store a client's plugin bundle; the outcome is observed as `Fetched`.
     FetchBundle {

@@ -4,7 +4,7 @@ use super::bundles::Bundles;
 use super::rolling::{Rolling, Standing};
 use super::unit;
 use super::users::Users;
-use crate::layout::Layout;
+use crate::layout::{GATEWAY_SERVICE, Layout};
 use crate::limits;
 use crate::model::Model;
 use crate::model::client::{Client, Request};
@@ -91,6 +91,12 @@ fn failing(model: &Model<'_>, cause: &str) -> Finding {
     }
 }
 
+/// systemd has given the gateway up for now.
+fn gateway_failed(model: &Model<'_>) -> bool {
+    let fact = model.seen.host.services.get(GATEWAY_SERVICE);
+    fact.is_some_and(|fact| fact.active == "failed")
+}
+
 /// How worker and gateway are.
 pub(super) fn worker(
     model: &Model<'_>,
@@ -123,6 +129,7 @@ pub(super) fn worker(
                     findings.push(Finding::bare(Id::GatewayStarting));
                 }
             }
+            None if gateway_failed(model) => findings.push(Finding::bare(Id::GatewayFailing)),
             None => findings.push(Finding::bare(Id::GatewayStarting)),
         }
     }
@@ -205,6 +212,10 @@ pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> 
         .any(|failure| failure.client.is_none())
     {
         wake.push(limits::RETRY_STEP_S);
+    }
+    if gateway_failed(model) {
+        // Not earlier: systemd would refuse to start it.
+        wake.push(limits::GATEWAY_START_INTERVAL_S);
     }
     // No event comes when a secret is granted.
     let kafka = model.seen.kafka.values();

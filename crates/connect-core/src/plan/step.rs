@@ -15,7 +15,7 @@ impl Step {
             Self::CreateUser { name } => format!("create system user {name}"),
             Self::CreateDirectory { path, .. } => format!("prepare directory {path}"),
             Self::InstallWorkload { directory, .. } => format!("install Kafka as {directory}"),
-            Self::InstallGateway { path } => format!("install the gateway as {path}"),
+            Self::InstallGateway { path, .. } => format!("install the gateway as {path}"),
             Self::FetchBundle { client, .. } => format!("fetch the plugin of client {client}"),
             Self::IssueCertificate {
                 certificate_path, ..

@@ -4,11 +4,9 @@ use super::bundles::{self, Bundles};
 use super::goal::{FileGoal, Goal, WorkerGoal};
 use super::rolling::{Rolling, Standing};
 use super::users::Users;
-use super::{OnFailure, Step, unit};
+use super::{OnFailure, Step, services, unit};
 use crate::fingerprint;
-use crate::layout::{
-    GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_PATH, WORKER_SERVICE, WORKER_USER,
-};
+use crate::layout::{GATEWAY_USER, Layout, UNITS, WAKE_PATH, WORKER_SERVICE, WORKER_USER};
 use crate::limits;
 use crate::model::Model;
 use crate::model::admission::Terms;
@@ -70,39 +68,22 @@ pub fn diff(
             .iter()
             .any(|step| matches!(step, Step::WriteFile { path, .. } if *path == file))
     };
-    let units = [
-        WORKER_SERVICE,
-        GATEWAY_SERVICE,
-        WAKE_PATH,
-        crate::layout::WAKE_SERVICE,
-    ];
-    let reload = units
+    let reload = UNITS
         .iter()
         .any(|unit| changed(unit) || host.services.get(*unit).is_some_and(|fact| fact.stale));
-    let gateway_changed = changed(GATEWAY_SERVICE) || !host.gateway_installed;
-    let wake_changed = changed(WAKE_PATH);
+    let wake = services::wake(host, changed(WAKE_PATH));
+    let gateway = goal.gateway.as_ref();
+    let gateway = gateway.map(|_| services::gateway(host, changed));
     steps.extend(written);
     steps.extend(remove_client_pem(goal, host));
     if reload {
         steps.push(Step::ReloadUnits);
     }
-    keep_running(
-        &mut steps,
-        host,
-        WAKE_PATH,
-        wake_changed,
-        "its definition changed",
-    );
-    if goal.gateway.is_some() {
-        keep_running(
-            &mut steps,
-            host,
-            GATEWAY_SERVICE,
-            gateway_changed,
-            "a new release",
-        );
-    }
-    steps.extend(worker(host, goal, bundles, standing, rolling, layout));
+    steps.extend(wake);
+    steps.extend(gateway.into_iter().flatten());
+    steps.extend(services::worker(
+        host, goal, bundles, standing, rolling, layout,
+    ));
     let stopped = match host.services.get(WORKER_SERVICE) {
         None => true,
         Some(fact) => matches!(fact.active.as_str(), "inactive" | "failed"),
@@ -172,81 +153,6 @@ fn write(file: &FileGoal, host: &Host) -> Option<Step> {
         owner: file.owner.clone(),
         content: file.content.clone(),
     })
-}
-
-fn keep_running(steps: &mut Vec<Step>, host: &Host, name: &str, changed: bool, reason: &str) {
-    let fact = host.services.get(name);
-    if fact.is_none_or(|fact| fact.enabled != "enabled") {
-        steps.push(Step::EnableUnit {
-            unit: name.to_owned(),
-        });
-    }
-    match fact.map_or("inactive", |fact| fact.active.as_str()) {
-        "active" | "activating" | "reloading" if changed => steps.push(Step::RestartUnit {
-            unit: name.to_owned(),
-            reason: reason.to_owned(),
-        }),
-        "active" | "activating" | "reloading" => {}
-        _ => steps.push(Step::StartUnit {
-            unit: name.to_owned(),
-        }),
-    }
-}
-
-fn worker(
-    host: &Host,
-    goal: &Goal,
-    bundles: &Bundles,
-    standing: Standing,
-    rolling: &Rolling,
-    layout: &Layout,
-) -> Vec<Step> {
-    let unit = || WORKER_SERVICE.to_owned();
-    match &goal.worker {
-        WorkerGoal::Keep => Vec::new(),
-        WorkerGoal::Run { .. } if !bundles.fetch.is_empty() => {
-            // Whatever is being fetched is wanted by the next start: one start instead of two.
-            Vec::new()
-        }
-        WorkerGoal::Run { .. } => match standing {
-            Standing::Down => vec![Step::StartUnit { unit: unit() }],
-            Standing::Outdated if rolling.may_restart => vec![Step::RestartUnit {
-                unit: unit(),
-                reason: "what it was started with is out of date".to_owned(),
-            }],
-            // Between two attempts with something that is not wanted any more.
-            Standing::InBetween if rolling.restarts_now => vec![Step::RestartUnit {
-                unit: unit(),
-                reason: "what it cannot start with was taken back".to_owned(),
-            }],
-            Standing::Outdated
-            | Standing::Fit
-            | Standing::Unwell
-            | Standing::InBetween
-            | Standing::Unjudged => Vec::new(),
-        },
-        WorkerGoal::Stop => {
-            let mut steps = Vec::new();
-            if let Some(fact) = host.services.get(WORKER_SERVICE)
-                && !matches!(fact.active.as_str(), "inactive" | "failed" | "deactivating")
-            {
-                steps.push(Step::StopUnit {
-                    unit: unit(),
-                    wait_s: limits::STOP_WAIT_S,
-                });
-            }
-            for path in [
-                layout.worker_properties(),
-                layout.start_facts(),
-                layout.kafka_trust_store(),
-            ] {
-                if host.files.contains_key(&path) {
-                    steps.push(Step::RemoveFile { path });
-                }
-            }
-            steps
-        }
-    }
 }
 
 /// Leaves out what must not be asked for again in this hook: a step that failed, with all that

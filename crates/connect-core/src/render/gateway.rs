@@ -34,19 +34,23 @@ pub struct GatewayInput<'a> {
     pub has_certificate: bool,
 }
 
+/// The sockets of a door, sorted, each once: the same in the settings and in the socket unit, since
+/// the gateway knows the sockets handed to it by their addresses.
+#[must_use]
+pub fn sockets(addresses: &[IpAddr], port: u16) -> Vec<SocketAddr> {
+    let mut all: Vec<SocketAddr> = addresses
+        .iter()
+        .map(|address| SocketAddr::new(*address, port))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// `gateway.json`.
 #[must_use]
 pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
     let config = input.config;
-    let sockets = |addresses: &[IpAddr], port: u16| -> Vec<SocketAddr> {
-        let mut all: Vec<SocketAddr> = addresses
-            .iter()
-            .map(|address| SocketAddr::new(*address, port))
-            .collect();
-        all.sort();
-        all.dedup();
-        all
-    };
     let mut allowed: Vec<IpAddr> = input
         .peer_bind
         .iter()

@@ -1,9 +1,38 @@
 //! systemd units.
 
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
 use crate::layout::{
-    GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_SERVICE, WORKER_SERVICE, WORKER_USER,
+    GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout,
+    WAKE_SERVICE, WORKER_SERVICE, WORKER_USER,
 };
 use crate::limits;
+
+/// What keeps both services from the rest of the machine. systemd 249 knows all of it.
+///
+/// A worker gets no more than this: a JVM makes code executable as it runs
+/// (`MemoryDenyWriteExecute=`), and reads `/proc/meminfo` for its heap (`ProcSubset=`).
+const WALLS: &str = "NoNewPrivileges=true
+CapabilityBoundingSet=
+LockPersonality=true
+PrivateDevices=true
+PrivateTmp=true
+ProtectClock=true
+ProtectControlGroups=true
+ProtectHome=true
+ProtectHostname=true
+ProtectKernelLogs=true
+ProtectKernelModules=true
+ProtectKernelTunables=true
+ProtectProc=invisible
+ProtectSystem=strict
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+";
 
 /// What the worker's unit is made of.
 #[derive(Debug)]
@@ -74,12 +103,9 @@ RestartSec=5
 SuccessExitStatus=143
 TimeoutStopSec={stop}
 LimitNOFILE=100000
-NoNewPrivileges=true
-PrivateTmp=true
-ProtectSystem=strict
-ProtectHome=true
 ReadWritePaths={tmp} {log}
-CapabilityBoundingSet=
+{WALLS}RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
+SystemCallFilter=@system-service
 ",
         tmp = layout.tmp(),
         log = layout.log(),
@@ -90,6 +116,12 @@ CapabilityBoundingSet=
 }
 
 /// The gateway's unit.
+///
+/// It takes its sockets from [`socket`] units that are there before it and outlive it, so that what
+/// connects while it restarts waits. It wants them and does not require them: where one cannot
+/// listen, the gateway still starts, serves its other door, and says why in its state.
+///
+/// Contract: systemd 249 and later (no `Type=notify-reload`, no `RestartSteps=`).
 #[must_use]
 pub fn gateway(layout: &Layout) -> String {
     format!(
@@ -97,30 +129,82 @@ pub fn gateway(layout: &Layout) -> String {
 Description=Gateway in front of Kafka Connect
 After=network-online.target
 Wants=network-online.target
-StartLimitIntervalSec=0
+# A socket cannot start beside a running service: who restarts a socket restarts the gateway.
+PartOf={GATEWAY_CLIENT_SOCKET} {GATEWAY_PEER_SOCKET}
+# Out of budget, the sockets close with it; the charm tries again when the budget is there again.
+StartLimitIntervalSec={interval}
+StartLimitBurst={burst}
+OnFailure={WAKE_SERVICE}
 
 [Service]
 Type=notify
+Sockets={GATEWAY_CLIENT_SOCKET} {GATEWAY_PEER_SOCKET}
 User={GATEWAY_USER}
 Group={GATEWAY_USER}
-UMask=0022
+UMask=0027
 RuntimeDirectory=kafka-connect-gateway
-RuntimeDirectoryMode=0755
+RuntimeDirectoryMode=0750
 ExecStart={program} run --settings {settings}
+ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
-RestartSec=1
-TimeoutStopSec=30
+RestartSec={pause}ms
+TimeoutStopSec={stop}
 LimitNOFILE=65536
-NoNewPrivileges=true
-PrivateTmp=true
-ProtectSystem=strict
-ProtectHome=true
+{WALLS}ProcSubset=pid
+MemoryDenyWriteExecute=true
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
 
 [Install]
 WantedBy=multi-user.target
 ",
         program = layout.gateway_program(),
         settings = layout.gateway_settings(),
+        interval = limits::GATEWAY_START_INTERVAL_S,
+        burst = limits::GATEWAY_STARTS,
+        pause = limits::GATEWAY_RESTART_PAUSE_MS,
+        stop = limits::GATEWAY_STOP_S,
+    )
+}
+
+/// A door of the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Clients and operators.
+    Client,
+    /// The other units.
+    Peer,
+}
+
+/// The socket unit of a door.
+#[must_use]
+pub fn socket(door: Door, listen: &[SocketAddr]) -> String {
+    let (whom, name) = match door {
+        Door::Client => ("clients", "client"),
+        Door::Peer => ("other units", "peer"),
+    };
+    let mut streams = String::new();
+    for address in listen {
+        writeln!(streams, "ListenStream={address}").expect("a text takes every text");
+    }
+    format!(
+        "[Unit]
+Description=The door of the Kafka Connect gateway for {whom}
+# Starts are the charm's, for a new address; a budget would only close the door.
+StartLimitIntervalSec=0
+
+[Socket]
+{streams}FileDescriptorName={name}
+Service={GATEWAY_SERVICE}
+Backlog={backlog}
+# An address that comes a moment later, as at boot, is listened on already.
+FreeBind=true
+
+[Install]
+WantedBy=sockets.target
+",
+        backlog = limits::GATEWAY_BACKLOG,
     )
 }
 

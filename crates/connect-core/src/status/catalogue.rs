@@ -152,6 +152,10 @@ catalogue! {
         "gateway: {fault}"
         "The gateway does not serve its newest files."
         "Read the fault: usually a port that somebody else has."
+    GatewayFailing "gateway-failing" Waiting
+        "gateway does not stay up"
+        "The gateway ended too often within a minute. It is started again once a minute has passed."
+        "Read the log of kafka-connect-gateway.service on the unit."
     GatewayStarting "gateway-starting" Maintenance
         "gateway is starting"
         "The gateway has not opened the client door yet."

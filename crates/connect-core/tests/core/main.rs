@@ -20,6 +20,7 @@ mod certificates;
 mod encryption;
 mod farewells;
 mod files;
+mod gateway;
 mod histories;
 mod internal;
 mod lives;

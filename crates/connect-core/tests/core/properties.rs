@@ -255,6 +255,7 @@ impl Draw<'_> {
             active: actives[draw.below(actives.len())].to_owned(),
             enabled: ["enabled", "disabled", ""][draw.below(3)].to_owned(),
             stale: draw.yes(),
+            outdated: draw.yes(),
             ..ServiceFact::default()
         };
         let host = Host {
@@ -270,6 +271,11 @@ impl Draw<'_> {
             services: BTreeMap::from([
                 (WORKER_SERVICE.to_owned(), service(self)),
                 ("kafka-connect-gateway.service".to_owned(), service(self)),
+                ("kafka-connect-gateway.socket".to_owned(), service(self)),
+                (
+                    "kafka-connect-gateway-peer.socket".to_owned(),
+                    service(self),
+                ),
             ]),
             bundles: self
                 .digests()

@@ -13,7 +13,7 @@ use connect_core::fingerprint;
 use connect_core::gateway::{
     Certificate as Presented, Protocol, Settings, State as GatewayState, Users,
 };
-use connect_core::layout::{GATEWAY_SERVICE, Layout, WORKER_SERVICE};
+use connect_core::layout::{GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WORKER_SERVICE};
 use connect_core::observation::*;
 use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
 use connect_core::secret::Secret;
@@ -137,6 +137,8 @@ pub struct Machine {
     pub queued: bool,
     /// Its gateway does not look at new users.
     pub deaf: bool,
+    /// Its systemd does not start the gateway any more.
+    pub out_of_budget: bool,
     /// Its worker exits at its start, for this reason.
     pub exits: Option<String>,
     /// Its worker does not become healthy, whatever happens.

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use super::{FileGoal, GatewayGoal, file, owner, unit};
 use crate::fingerprint;
-use crate::layout::{GATEWAY_SERVICE, GATEWAY_USER, Layout};
+use crate::layout::{
+    GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout,
+};
 use crate::model::Model;
 use crate::plan::Step;
 use crate::plan::internal::authorities;
@@ -69,6 +71,27 @@ pub(super) fn goal(
         "root",
         units::gateway(layout),
     );
+    let config = &model.config;
+    let sockets = [
+        (
+            GATEWAY_CLIENT_SOCKET,
+            units::Door::Client,
+            gateway::sockets(&network.client_bind, config.rest_port),
+        ),
+        (
+            GATEWAY_PEER_SOCKET,
+            units::Door::Peer,
+            gateway::sockets(&network.peer_bind, config.peer_port),
+        ),
+    ]
+    .map(|(name, door, listen)| {
+        file(
+            unit(layout, name),
+            0o644,
+            "root",
+            units::socket(door, &listen),
+        )
+    });
     let settings = file(
         layout.gateway_settings(),
         0o640,
@@ -85,6 +108,7 @@ pub(super) fn goal(
         // Whatever the settings name is written before them.
         files: [ca, service]
             .into_iter()
+            .chain(sockets)
             .chain(client_pem)
             .chain([settings])
             .collect(),

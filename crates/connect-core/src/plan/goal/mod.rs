@@ -117,6 +117,7 @@ pub fn machine(
     if !model.seen.host.gateway_installed {
         install.push(Step::InstallGateway {
             path: layout.gateway_program(),
+            owner: owner("root", GATEWAY_USER),
         });
     }
     let java = install::java(model.seen, layout, &mut install, findings);

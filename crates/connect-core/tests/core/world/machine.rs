@@ -68,6 +68,49 @@ impl Machine {
             .is_some_and(|fact| fact.active == "active")
     }
 
+    /// Starts or restarts a unit other than the worker as systemd does; says what it would refuse.
+    pub(super) fn start_unit(&mut self, unit: &str, restarts: bool) -> Option<String> {
+        let runs = self.gateway_runs();
+        let services = &mut self.host.services;
+        let is_socket = GATEWAY_SOCKETS.contains(&unit);
+        let was_active = services
+            .get(unit)
+            .is_some_and(|fact| fact.active == "active");
+        if is_socket && runs && !restarts && !was_active {
+            return Some(format!("{unit} is started beside its running service"));
+        }
+        if unit == GATEWAY_SERVICE && self.out_of_budget {
+            return None;
+        }
+        let mut started = vec![unit];
+        if unit == GATEWAY_SERVICE {
+            // It wants its sockets.
+            let listens = |socket: &&str| {
+                let fact = services.get(*socket);
+                fact.is_some_and(|fact| fact.active == "active")
+            };
+            started.extend(
+                GATEWAY_SOCKETS
+                    .into_iter()
+                    .filter(|socket| !listens(socket)),
+            );
+        } else if is_socket && runs && restarts {
+            // It is part of its sockets.
+            started.push(GATEWAY_SERVICE);
+        }
+        for unit in started {
+            let fact = services.entry(unit.to_owned()).or_default();
+            if fact.active != "active" || restarts {
+                fact.active = "active".to_owned();
+                fact.outdated = false;
+                // It has what systemd has read.
+                assert!(!fact.stale, "{unit} is started from a file not read");
+            }
+        }
+        self.look_at_users();
+        None
+    }
+
     pub(super) fn look_at_users(&mut self) {
         if !self.gateway_runs() || self.deaf {
             return;

@@ -50,7 +50,12 @@ impl World {
                 let name = directory.rsplit('/').next().unwrap();
                 host.workloads.insert(name.to_owned(), "4.1.2".to_owned());
             }
-            Step::InstallGateway { .. } => host.gateway_installed = true,
+            Step::InstallGateway { .. } => {
+                host.gateway_installed = true;
+                if let Some(fact) = host.services.get_mut(GATEWAY_SERVICE) {
+                    fact.outdated = fact.active == "active";
+                }
+            }
             Step::FetchBundle { client, url, terms } => {
                 self.trusted.clone_from(&terms.authorities);
                 let served = self.plugins.get(url.expose()).filter(|_| !machine.offline);
@@ -127,7 +132,9 @@ impl World {
                 content,
             } => {
                 if let Some(unit) = path.strip_prefix(&format!("{}/", layout.systemd())) {
-                    host.services.entry(unit.to_owned()).or_default().stale = true;
+                    let fact = host.services.entry(unit.to_owned()).or_default();
+                    fact.stale = true;
+                    fact.outdated = fact.active == "active";
                 }
                 machine.files.insert(
                     path.clone(),
@@ -171,14 +178,17 @@ impl World {
                 } else if unit == WORKER_SERVICE {
                     machine.start_worker();
                 } else {
-                    host.services.entry(unit.clone()).or_default().active = "active".to_owned();
-                    if unit == GATEWAY_SERVICE {
-                        machine.look_at_users();
-                    }
+                    let restarts = matches!(step, Step::RestartUnit { .. });
+                    let refused = machine.start_unit(unit, restarts);
+                    self.violations.extend(refused);
                 }
             }
             Step::StopUnit { unit, .. } => {
                 host.services.entry(unit.clone()).or_default().active = "inactive".to_owned();
+                if GATEWAY_SOCKETS.contains(&unit.as_str()) {
+                    let gateway = host.services.entry(GATEWAY_SERVICE.to_owned());
+                    gateway.or_default().active = "inactive".to_owned();
+                }
                 if unit == WORKER_SERVICE {
                     machine.healthy = false;
                     host.started = None;
