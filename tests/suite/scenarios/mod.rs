@@ -6,6 +6,7 @@ mod model;
 
 mod bad_input;
 mod cluster;
+mod gateway_service;
 mod jre;
 mod ops;
 mod rotation;
