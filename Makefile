@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format fuzz bench docs \
-	check-alone check ci clean
+	machine-test check-alone check ci clean
 
 # Absolute, for tests run in their crate's directory.
 export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -60,6 +60,9 @@ lint: ## clippy on all targets, warnings denied; formatting
 
 format: ## format the code
 	cargo fmt --all
+
+machine-test: build ## the units under a real systemd, in a container (needs systemd-container; about a minute)
+	@scripts/machine-test.sh
 
 fuzz: ## mutate archives and requests for long: SECONDS each target (600), from SEED (the time)
 	export FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$(shell date +%s)); \
