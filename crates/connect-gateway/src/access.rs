@@ -15,7 +15,7 @@ use crate::login::Login;
 use crate::reply;
 use crate::target::{Target, TargetError};
 use crate::users::Check;
-use crate::{client, limits, peer};
+use crate::{client, limits, log, peer};
 
 /// Which door a request came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,13 +119,13 @@ pub async fn serve(
     };
     core.metrics
         .answered(door, &method, &entry, response.status(), started.elapsed());
-    log(door, remote, &method, &entry, response.status(), started);
+    write_line(door, remote, &method, &entry, response.status(), started);
     response
 }
 
 /// One line per request. Nothing in it comes from a body, a header or the query, except the names
 /// of user and connector.
-fn log(
+fn write_line(
     door: Door,
     remote: IpAddr,
     method: &Method,
@@ -141,7 +141,7 @@ fn log(
     let connector = entry.connector.as_deref().or(connector);
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     macro_rules! line {
-        ($target:literal, $text:literal) => {
+        ($target:expr, $text:literal) => {
             tracing::info!(
                 target: $target,
                 door = door.name(),
@@ -162,7 +162,7 @@ fn log(
     }
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if reads && !matches!(status.as_u16(), 401 | 403 | 429) {
-        line!("access", "request");
+        line!(log::ACCESS, "request");
     } else {
         line!("audit", "request");
     }

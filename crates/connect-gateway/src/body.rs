@@ -44,17 +44,17 @@ pub struct Stream {
     inner: Incoming,
     left: u64,
     end: Instant,
-    timer: Pin<Box<Sleep>>,
+    /// Runs while nothing comes: most bodies are there already.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stream {
     fn new(inner: Incoming, most_bytes: u64) -> Self {
-        let now = Instant::now();
         Self {
             inner,
             left: most_bytes,
-            end: now + limits::BODY_WHOLE_TIMEOUT,
-            timer: Box::pin(tokio::time::sleep_until(now + limits::BODY_IDLE_TIMEOUT)),
+            end: Instant::now() + limits::BODY_WHOLE_TIMEOUT,
+            timer: None,
         }
     }
 }
@@ -74,17 +74,20 @@ impl HttpBody for Stream {
                     return Poll::Ready(Some(Err(BodyError::TooLarge(self.left))));
                 };
                 self.left = left;
-                let next = (Instant::now() + limits::BODY_IDLE_TIMEOUT).min(self.end);
-                self.timer.as_mut().reset(next);
+                self.timer = None;
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self
-                .timer
-                .as_mut()
-                .poll(context)
-                .map(|()| Some(Err(BodyError::Stalled))),
+            Poll::Pending => {
+                let end = self.end;
+                let timer = self.timer.get_or_insert_with(|| {
+                    let next = Instant::now() + limits::BODY_IDLE_TIMEOUT;
+                    Box::pin(tokio::time::sleep_until(next.min(end)))
+                });
+                let late = timer.as_mut().poll(context);
+                late.map(|()| Some(Err(BodyError::Stalled)))
+            }
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Answer {
 
 /// The body of an answer.
 pub enum AnswerBody {
-    /// Read whole, because it had to be judged.
+    /// Read whole, because it is small or had to be judged.
     Whole(Bytes),
     /// Passing through.
     Passing(Incoming),
@@ -156,7 +156,7 @@ pub(crate) fn request(
     Ok(request)
 }
 
-/// Takes an answer in, reading the body of those that have to be judged.
+/// Takes an answer in, reading the body of those that are small or have to be judged.
 pub(crate) async fn read(
     response: Response<Incoming>,
     upstream: &Upstream,
@@ -174,7 +174,14 @@ pub(crate) async fn read(
         if let Some(length) = length {
             head.headers.insert(CONTENT_LENGTH, length);
         }
-        AnswerBody::Passing(body)
+        let small = |length| length <= limits::HELD_ANSWER_BYTES;
+        if body.size_hint().exact().is_some_and(small) {
+            let address = upstream.address();
+            let bytes = collect(body, limits::JUDGED_ANSWER_BYTES).await;
+            AnswerBody::Whole(bytes.map_err(|source| SendError::Truncated { address, source })?)
+        } else {
+            AnswerBody::Passing(body)
+        }
     };
     Ok(Answer { head, body })
 }

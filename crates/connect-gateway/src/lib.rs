@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod files;
 pub mod internal;
 pub mod limits;
+pub mod log;
 pub mod login;
 pub mod metrics;
 pub mod own;

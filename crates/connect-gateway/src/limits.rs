@@ -109,6 +109,16 @@ pub const PEER_COOLDOWN: Duration = Duration::from_secs(3);
 /// How long a peer that said it is not ready is left alone.
 pub const PEER_NOT_READY: Duration = Duration::from_millis(500);
 
+/// How long the log lines of reads wait for more, to be written together.
+pub const LOG_DELAY: Duration = Duration::from_millis(20);
+
+/// Most bytes of such lines that wait.
+pub const LOG_BYTES: usize = 64 * 1024;
+
+/// Answers up to this many bytes are read whole, so that they are sent in one piece and a read whose
+/// answer breaks off is repeated; larger ones stream. All connections together hold 16 MiB of them.
+pub const HELD_ANSWER_BYTES: u64 = 16 * 1024;
+
 /// How long an address that left the list of the peer door is still let in. A unit is gone within
 /// this time of the others hearing that it leaves; it has the internal credential all the while.
 pub const FORMER_PEER: Duration = Duration::from_mins(1);

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Parser, Subcommand};
 use connect_core::gateway::{Certificate, LogLevel, Protocol, Settings, State, TlsVersion};
 use connect_gateway::door::Inherited;
+use connect_gateway::log::Log;
 use connect_gateway::service::{Command as Wish, Event, chain};
 use connect_gateway::tls::{Pair, Roots, TlsError};
 use connect_gateway::{files, install_tls_provider, service};
@@ -73,10 +74,12 @@ fn inherited(passed: &mut ListenFd) -> Vec<std::net::TcpListener> {
 
 fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Result<(), String> {
     let (wanted, level) = reload::Layer::new(filter(LogLevel::Info));
+    let log = Log::start(std::io::stderr())
+        .map_err(|error| format!("cannot start the thread of the log: {error}"))?;
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_writer(std::io::stderr)
+        .with_writer(log.clone())
         .with_current_span(false)
         .with_span_list(false);
     tracing_subscriber::registry()
@@ -94,14 +97,16 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let listeners = Inherited::new(listeners)
             .map_err(|error| format!("cannot use the sockets handed over: {error}"))?;
         let commands = signals().map_err(|error| format!("cannot listen for signals: {error}"))?;
         service::run(settings, listeners, commands, on)
             .await
             .map_err(|error| chain(&error))
-    })
+    });
+    log.flush();
+    served
 }
 
 /// What is logged at a level; changes and refused credentials always are.

@@ -175,6 +175,9 @@ fn readable(answer: Answer) -> Response<Body> {
     let AnswerBody::Whole(bytes) = &answer.body else {
         return answer.into_response();
     };
+    if !verdict::needs_body(status) {
+        return answer.into_response();
+    }
     if status == StatusCode::UNAUTHORIZED {
         // A worker's own 401 has no challenge, without which the other worker answers 500.
         return reply::unauthorized();

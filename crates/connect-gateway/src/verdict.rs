@@ -108,6 +108,9 @@ pub fn is_connect_error(body: &[u8]) -> bool {
 /// Judges an answer to a request that carried the internal credential.
 #[must_use]
 pub fn judge(method: &Method, status: StatusCode, body: &[u8]) -> Verdict {
+    if !needs_body(status) {
+        return Verdict::Final;
+    }
     let error = serde_json::from_slice::<ErrorBody>(body).ok();
     match (status.as_u16(), error) {
         // 401: the credential is ours, not the client's, and being rotated through the units.
