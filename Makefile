@@ -69,7 +69,8 @@ fuzz: ## mutate archives and requests for long: SECONDS each target (600), from 
 	cargo test --locked -p connect-plugins --test fuzz -- --nocapture; \
 	cargo test --locked -p connect-gateway --test gateway fuzz:: -- --nocapture
 
-bench: demo-parts ## compare with the alternatives, side by side, in one run (ONLY=group)
+bench: demo-parts ## compare with the alternatives (installs haproxy), side by side, in one run (ONLY=group)
+	@scripts/bench-tools.sh
 	RUSTFLAGS="$(REMAP)" cargo build --locked --release -p connect-plugins
 	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))
 

@@ -58,7 +58,7 @@ pub fn measure(command: &[String], watched: bool) -> Result<Run> {
 }
 
 /// Time on a processor of the threads that a process has now.
-fn cpu_ms(process: u32) -> Option<f64> {
+pub(super) fn cpu_ms(process: u32) -> Option<f64> {
     let mut nanoseconds = 0.0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))
         .ok()?
@@ -71,7 +71,7 @@ fn cpu_ms(process: u32) -> Option<f64> {
 }
 
 /// The high-water mark of a process's resident memory.
-fn rss_mib(process: u32) -> Option<f64> {
+pub(super) fn rss_mib(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status
         .lines()

@@ -7,6 +7,7 @@
 //! for each call, whoever calls, and is another in a real model.
 
 mod client;
+mod gateway;
 mod measure;
 mod model;
 mod parts;
@@ -40,11 +41,12 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// Measures one group of figures with the parts in a folder.
 type Group = fn(&Path) -> Result<Vec<Row>>;
 /// The groups, in the order in which they run.
-const GROUPS: [(&str, Group); 4] = [
+const GROUPS: [(&str, Group); 5] = [
     ("hook", hook_noop),
     ("client", client::lives),
     ("plugins", plugins::pipelines),
     ("soak", soak::growth),
+    ("gateway", gateway::proxies),
 ];
 
 /// Runs the benchmark with the parts below `target`, prints the table and writes

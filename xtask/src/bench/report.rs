@@ -11,11 +11,11 @@ pub struct Row {
     pub ours: f64,
     /// The other's; none where nothing is comparable.
     pub other: Option<f64>,
-    /// The other's divided by ours.
+    /// How many times better ours is: the other's divided by ours where less is better.
     pub ratio: Option<f64>,
     /// The unit of the two.
     pub unit: &'static str,
-    /// The most that ours may be; none where nothing was promised.
+    /// The most that ours may be, or the least where more is better; none where nothing was promised.
     pub goal: Option<f64>,
     /// Whether ours is within the goal.
     pub ok: bool,
@@ -41,6 +41,26 @@ impl Row {
             other: Some(other),
             ratio: Some(ratio),
             ..alone
+        }
+    }
+
+    /// A row where more is better, with its ratio and verdict: ours is to be at least `part` of the
+    /// other's.
+    #[must_use]
+    pub fn at_least(
+        name: &'static str,
+        (ours, other): (f64, f64),
+        unit: &'static str,
+        part: f64,
+    ) -> Self {
+        let goal = rounded(other * part);
+        let ratio = if other > 0.0 { ours / other } else { 0.0 };
+        Self {
+            other: Some(rounded(other)),
+            ratio: Some(rounded(ratio)),
+            goal: Some(goal),
+            ok: ours >= goal,
+            ..Self::alone(name, ours, unit, None)
         }
     }
 
@@ -112,6 +132,10 @@ mod tests {
         );
         let alone = Row::alone("restarts", 1.0, "each", Some(0.0));
         assert_eq!((alone.other, alone.ratio, alone.ok), (None, None, false));
+        for (ours, ok) in [(80.0, true), (79.9, false)] {
+            let row = Row::at_least("throughput", (ours, 100.0), "req/s", 0.8);
+            assert_eq!((row.ratio, row.goal, row.ok), (Some(0.8), Some(80.0), ok));
+        }
         let text = table(&[good, bad, open, alone]);
         assert!(text.lines().count() == 5 && text.contains(" NO"), "{text}");
     }
