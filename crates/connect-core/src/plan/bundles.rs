@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rolling::is_healthy;
 use super::{Step, steps, trial};
 use crate::fingerprint;
 use crate::limits::RETRY_FETCH_S;
@@ -76,10 +77,17 @@ pub fn assess(model: &Model<'_>) -> Bundles {
             bundles.held.insert(*id, held);
         }
     }
-    if is_lost(model, peers) {
-        // Whatever kept it away must not come from a plugin that nobody has tried.
+    // Whatever kept it away must not come from a plugin that nobody has tried.
+    if is_lost(model, peers) || leaves_trying(model, peers) {
         let proven = trial::proven(peers);
-        bundles.wanted.retain(|digest| proven.contains(digest));
+        let runs = |digest: &String| {
+            let started = host.started.as_ref();
+            started.is_some_and(|started| started.plugins.contains(digest))
+        };
+        let lost = is_lost(model, peers);
+        bundles
+            .wanted
+            .retain(|digest| proven.contains(digest) || !lost && runs(digest));
     }
     if bundles.terms.is_none() {
         // A list of what is allowed that cannot be read allows nothing.
@@ -206,6 +214,17 @@ fn is_lost(model: &Model<'_>, peers: &Peers) -> bool {
     let since = silent.into_iter().chain(peers.ours.unwell_since).min();
     let end = since.map(|since| since.saturating_add(model.config.unit_timeout_s));
     !peers.others.is_empty() && end.is_some_and(|end| end <= model.seen.now)
+}
+
+/// Whether the next start of our worker needs no turn, and others may be starting as well: then
+/// only the Juju leader's tries what no worker has run with, so that a bad plugin reaches one.
+fn leaves_trying(model: &Model<'_>, peers: &Peers) -> bool {
+    let alone = peers.others.values().all(|unit| unit.leaving);
+    let well = peers.ours.healthy || is_healthy(model);
+    let unit = model.seen.identity.unit();
+    let turn = peers.application.turn.as_ref();
+    let in_turn = turn.is_some_and(|turn| !turn.closed && turn.units.contains(&unit));
+    !(alone || model.seen.leader || well || in_turn)
 }
 
 /// Why a bundle stops a worker of ours, if it does.

@@ -8,6 +8,10 @@
 //! **Assumptions.** A first start, and the restart of a worker that has been down for long, needs no
 //! turn: nothing can be lost. One that does not answer for a moment is not down: while a member
 //! restarts the others may wait for it, and answer nobody.
+//! A start without a turn takes no plugin that no worker has run with, unless it is the Juju
+//! leader's (see [`super::bundles`]).
+
+use std::collections::BTreeSet;
 
 use super::goal::WorkerGoal;
 use crate::fingerprint;
@@ -18,7 +22,7 @@ use crate::observation::StartFacts;
 
 /// Begins the reason of a restart that an operator asked for; the action's id follows.
 const REQUEST: &str = "request-";
-/// Begins the reason of a restart for plugins alone; equal reasons are for equal plugins.
+/// Begins the reason of a restart for plugins alone.
 pub(super) const PLUGINS: &str = "plugins-";
 /// Begins the reason of any other restart.
 const CONFIGURATION: &str = "configuration-";
@@ -195,11 +199,20 @@ fn reason(facts: &StartFacts, model: &Model<'_>) -> String {
     {
         return format!("{REQUEST}{id}");
     }
-    let plugins: Vec<&str> = facts.plugins.iter().map(String::as_str).collect();
-    let plugins = plugins.join(" ");
     if started.is_some_and(|started| started.configuration == facts.configuration) {
-        return format!("{PLUGINS}{}", fingerprint::short(plugins.as_bytes()));
+        return for_plugins(&facts.plugins);
     }
-    let text = format!("{}\n{plugins}", facts.configuration);
+    let text = format!("{}\n{}", facts.configuration, listed(&facts.plugins));
     format!("{CONFIGURATION}{}", fingerprint::short(text.as_bytes()))
+}
+
+/// The reason of a restart for these plugins alone: equal ones are for equal plugins.
+pub(super) fn for_plugins(plugins: &BTreeSet<String>) -> String {
+    let text = listed(plugins);
+    format!("{PLUGINS}{}", fingerprint::short(text.as_bytes()))
+}
+
+fn listed(plugins: &BTreeSet<String>) -> String {
+    let plugins: Vec<&str> = plugins.iter().map(String::as_str).collect();
+    plugins.join(" ")
 }

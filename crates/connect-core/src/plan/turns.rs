@@ -15,7 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::rolling::PLUGINS;
+use super::rolling::{PLUGINS, for_plugins};
+use super::trial;
 use super::watch::{Watch, units};
 use crate::limits;
 use crate::model::Model;
@@ -51,16 +52,28 @@ struct Leader<'a> {
     peers: &'a Peers,
     units: BTreeMap<u32, &'a UnitData>,
     watch: &'a Watch,
+    /// The reason of a restart for the plugins that are wanted here, if workers have shown that they
+    /// run with them.
+    shown: Option<String>,
 }
 
 /// The turn that the leader should announce: the open one, or the next.
 #[must_use]
-pub fn lead(model: &Model<'_>, peers: &Peers, now: &UnitData, watch: &Watch) -> Turns {
+pub fn lead(
+    model: &Model<'_>,
+    peers: &Peers,
+    now: &UnitData,
+    watch: &Watch,
+    wanted: &BTreeSet<String>,
+) -> Turns {
+    let mut proven = trial::proven(peers);
+    proven.extend(now.loaded.iter().cloned());
     let leader = Leader {
         model,
         peers,
         units: units(model, peers, now),
         watch,
+        shown: wanted.is_subset(&proven).then(|| for_plugins(wanted)),
     };
     let mut turn = peers.application.turn.clone();
     if let Some(open) = turn.as_mut().filter(|turn| !turn.closed) {
@@ -296,10 +309,9 @@ impl Leader<'_> {
         if connectors.is_empty() && wanting.iter().all(|unit| reason(unit).starts_with(PLUGINS)) {
             // Nothing is lost if workers restart together, once one of them has shown that it can.
             let shown = |unit: &u32| {
-                self.peers.application.clients.is_empty()
-                    || last
-                        .as_ref()
-                        .is_some_and(|turn| turn.reason == reason(unit))
+                let reasons = self.shown.iter();
+                let mut reasons = reasons.chain(last.iter().map(|turn| &turn.reason));
+                reasons.any(|shown| *shown == reason(unit))
             };
             let together: Vec<u32> = wanting.iter().copied().filter(shown).collect();
             if !together.is_empty() {

@@ -195,6 +195,39 @@ fn a_plugin_that_stops_a_worker_touches_one_unit_and_names_its_client() {
     }
 }
 
+/// Of workers that have yet to start, or run and serve nobody, one tries what is new.
+#[test]
+fn a_first_plugin_that_stops_a_worker_touches_one_unit() {
+    for running in [false, true] {
+        let mut world = World::new(3);
+        if running {
+            world.settle();
+        }
+        world.serve_plugin(URL, "bad0");
+        world.add_client(7, "mysql", URL);
+        world.settle();
+        world.assert_sound();
+        let touched = starts(&world).iter().filter(|count| **count > 1).count();
+        assert_eq!(touched, 1, "{running}: {:?}", starts(&world));
+        for (state, message) in statuses(&mut world) {
+            assert_eq!(state, State::Active);
+            let fault = "connect-client:7 (mysql): plugin-url: stops the worker: NoClassDef";
+            assert!(message.starts_with(fault), "{message}");
+        }
+        assert!(!world.clients[&7].ours.contains_key("secret-user"));
+        // A good one reaches them all, the first that tried it before the others.
+        world.serve_plugin("http://10.1.1.6/q", "good");
+        world.add_client(8, "good", "http://10.1.1.6/q");
+        let before = starts(&world);
+        world.settle();
+        world.assert_sound();
+        assert!(world.clients[&8].ours.contains_key("secret-user"));
+        let after = starts(&world);
+        let more: Vec<u32> = before.iter().zip(&after).map(|(b, a)| a - b).collect();
+        assert_eq!(more, [1, 1, 1]);
+    }
+}
+
 #[test]
 fn a_new_version_of_a_plugin_that_stops_a_worker_gives_way_to_the_old_one() {
     let url = "http://10.1.1.5/p";
@@ -211,7 +244,7 @@ fn a_new_version_of_a_plugin_that_stops_a_worker_gives_way_to_the_old_one() {
         .insert("plugin-url".to_owned(), "http://10.1.1.5/next".to_owned());
     world.settle();
     world.assert_sound();
-    assert_eq!(starts(&world), [1, 3, 1]);
+    assert_eq!(starts(&world), [1, 4, 2]);
     for machine in world.units.values() {
         let started = machine.host.started.clone().unwrap();
         assert!(started.plugins.contains("aaaa"), "{started:?}");

@@ -132,7 +132,13 @@ impl Leader<'_> {
     }
 
     fn turns(&mut self) {
-        let turns = turns::lead(self.model, self.peers, self.now, &self.watch);
+        let turns = turns::lead(
+            self.model,
+            self.peers,
+            self.now,
+            &self.watch,
+            &self.bundles.wanted,
+        );
         self.lead.application.turn = turns.turn;
         self.lead.application.wanted_since = turns.wanted_since;
         self.lead.wake_after_s.extend(turns.wake_after_s);
