@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 KAFKA=4.1.2
 OUT=$TARGET/kafka
 # Pinned, so that every Maven resolves alike.
-COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies
+COPY=org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy
 
 packages() {
     local wanted=()
@@ -48,34 +48,53 @@ toolchain() {
         || die "cannot fetch a Rust toolchain; install one as https://rustup.rs says and try again"
 }
 
-# jars NAME: the runtime jars of kafka/NAME/pom.xml in $OUT/NAME/libs, unless they are there already.
-jars() {
-    local name=$1 pom=kafka/$1/pom.xml stamp=$OUT/$1/stamp sum
-    sum=$(sha256sum <"$pom")
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
-    say "fetching the jars of $name (Kafka $KAFKA) through Maven"
-    local log=$OUT/$name.log attempt
+# maven LOG ARGUMENTS...: runs Maven, telling of its progress; up to three times, as networks go.
+maven() {
+    local log=$1 attempt
+    shift
     for attempt in 1 2 3; do
-        rm -rf "${OUT:?}/$name"
-        mkdir -p "$OUT/$name"
         # Maven checks each file against the checksum beside it; strictly, so that a bad one fails.
-        mvn -B -C -f "$pom" "$COPY" -DincludeScope=runtime \
-            -DoutputDirectory="$(realpath "$OUT/$name")/libs" >"$log" 2>&1 &
+        mvn -B -C "$@" >"$log" 2>&1 &
         local maven=$! ticks=0
         while kill -0 $maven 2>/dev/null; do
             sleep 0.5
             ticks=$((ticks + 1))
             [ $((ticks % 10)) -eq 0 ] && printf '    %s files fetched\n' "$(grep -c 'Downloaded from' "$log")"
         done
-        if wait $maven; then
-            printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' | wc -l)" "$(du -sh "$OUT/$name/libs" | cut -f1)"
-            echo "$sum" >"$stamp"
-            return
-        fi
+        wait $maven && return
         [ "$attempt" = 3 ] || say "Maven failed; trying again (its log is $log)"
     done
     tail -n 20 "$log" >&2
     die "Maven failed three times; its log is $log"
+}
+
+# jars NAME: the runtime jars of kafka/NAME/pom.xml in $OUT/NAME/libs, unless they are there already.
+jars() {
+    local name=$1 pom=kafka/$1/pom.xml stamp=$OUT/$1/stamp sum
+    sum=$(sha256sum <"$pom")
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
+    say "fetching the jars of $name (Kafka $KAFKA) through Maven"
+    rm -rf "${OUT:?}/$name"
+    mkdir -p "$OUT/$name"
+    maven "$OUT/$name.log" -f "$pom" "$COPY-dependencies" -DincludeScope=runtime \
+        -DoutputDirectory="$(realpath "$OUT/$name")/libs"
+    printf '    %s jars, %s\n' "$(find "$OUT/$name/libs" -name '*.jar' | wc -l)" "$(du -sh "$OUT/$name/libs" | cut -f1)"
+    echo "$sum" >"$stamp"
+}
+
+# plugin NAME ARTIFACT: a connector's archive as it is published, in $OUT/NAME.tar.gz, and the same
+# without ServiceLoader manifests, as older connectors come, in $OUT/NAME-bare.tar.
+plugin() {
+    local name=$1 artifact=$2 stamp=$OUT/$1/stamp
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$artifact" ] && return
+    say "fetching $artifact through Maven"
+    rm -rf "${OUT:?}/$name"
+    mkdir -p "$OUT/$name"
+    maven "$OUT/$name.log" "$COPY" -Dartifact="$artifact" -DoutputDirectory="$(realpath "$OUT/$name")"
+    mv "$OUT/$name"/*.tar.gz "$OUT/$name.tar.gz"
+    /usr/bin/python3 scripts/without-manifests.py "$OUT/$name.tar.gz" "$OUT/$name-bare.tar"
+    printf '    %s jars, %s\n' "$(tar -tf "$OUT/$name.tar.gz" | grep -c '\.jar$')" "$(du -sh "$OUT/$name.tar.gz" | cut -f1)"
+    echo "$artifact" >"$stamp"
 }
 
 # archive FILE DIRECTORY NAME: FILE holds DIRECTORY's content below NAME/; the same bytes each time.
@@ -106,6 +125,7 @@ mkdir -p "$OUT"
 jars worker
 jars broker
 jars connect-file
+plugin debezium-mysql io.debezium:debezium-connector-mysql:3.6.1.Final:tar.gz:plugin
 archive "kafka-connect-$KAFKA.tgz" worker/libs "kafka-$KAFKA/libs"
 archive "kafka-broker-$KAFKA.tgz" broker/libs "kafka-broker-$KAFKA/libs"
 archive connect-file-plugin.tar.gz connect-file/libs connect-file
