@@ -3,11 +3,13 @@
 
 mod log;
 mod model;
+mod servers;
 
 mod bad_input;
 mod cluster;
 mod gateway_service;
 mod jre;
 mod ops;
+mod plugins;
 mod rotation;
 mod tls;

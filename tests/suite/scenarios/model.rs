@@ -12,6 +12,33 @@ use super::log::{self, Run};
 /// How long anything may take that is not waiting for a limit of the charm's own.
 pub(super) const SOON: Duration = Duration::from_secs(60);
 
+/// By how much longer everything may take here: `TEST_PATIENCE`, for machines that do much else.
+fn patience() -> u32 {
+    let set = std::env::var("TEST_PATIENCE").ok();
+    set.map_or(1, |text| text.parse().unwrap())
+}
+
+/// Reads what the client of our fixtures was given, so that no password is in an argument.
+const REST: &str = r#"
+import base64, json, sys, urllib.error, urllib.request
+method, endpoint, path, body = sys.argv[1:]
+given = json.load(open("/var/lib/client/given.json"))
+token = base64.b64encode(f"{given['username']}:{given['password']}".encode()).decode()
+headers = {"Authorization": "Basic " + token, "Content-Type": "application/json"}
+url = given["endpoints"].split(",")[int(endpoint)] + path
+request = urllib.request.Request(url, body.encode() or None, headers, method=method)
+try:
+    reply = urllib.request.urlopen(request, timeout=40)
+except urllib.error.HTTPError as error:
+    reply = error
+text = reply.read()
+try:
+    body = json.loads(text or b"null")
+except ValueError:
+    body = text.decode(errors="replace")
+print(json.dumps({"code": reply.status, "body": body}))
+"#;
+
 /// The model. It ends when it is dropped.
 pub(super) struct Model {
     directory: tempfile::TempDir,
@@ -139,6 +166,7 @@ impl Model {
 
     /// Waits for what becomes true and stays so.
     pub(super) fn wait_until(&self, what: &str, limit: Duration, holds: impl Fn() -> bool) {
+        let limit = limit * patience();
         let start = Instant::now();
         while !holds() {
             assert!(
@@ -196,6 +224,26 @@ impl Model {
     pub(super) fn codes(&self, unit: &str) -> String {
         let results = self.action(unit, &["call"]);
         results["codes"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A REST call of a client's unit, with its user, to the endpoint with this place in its
+    /// list: the code and, if it is JSON, the body.
+    pub(super) fn rest(
+        &self,
+        unit: &str,
+        endpoint: usize,
+        (method, path): (&str, &str),
+        body: &Value,
+    ) -> (u64, Value) {
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let script = ["ssh", unit, "python3", "-c", REST];
+        let words = [method, &endpoint.to_string(), path, &body];
+        let shown = self.sim(&[&script[..], &words].concat());
+        let reply: Value = serde_json::from_str(&shown).unwrap();
+        (reply["code"].as_u64().unwrap(), reply["body"].clone())
     }
 
     /// The worker's process.

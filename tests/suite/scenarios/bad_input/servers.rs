@@ -1,13 +1,10 @@
 //! Plugin servers that serve no plugin, and what they serve instead. All of them get well in the
 //! same moment, and nobody tells the charm.
 
-use std::path::PathBuf;
-use std::process::Child;
-
 use serde_json::{Value, json};
 
 use super::{SECRETS, SOON, Stage, UNIT, archives, asks, unit};
-use crate::scenarios::model::{Model, built};
+use crate::scenarios::servers::Servers;
 
 /// One client with a server, or a path of one, of its own.
 pub(super) struct Row {
@@ -23,7 +20,7 @@ fn rows(place: &Servers) -> Vec<Row> {
         behaviour,
         fault: format!(
             "plugin-url: cannot download: {fault} ({})",
-            place.authority(name)
+            place.authority(port(name))
         ),
     };
     let content = |name, behaviour, fault: &str| Row {
@@ -111,57 +108,13 @@ fn rows(place: &Servers) -> Vec<Row> {
 /// The client whose server does not run.
 const ABSENT: &str = "absent";
 
-/// The plugin servers, in the network of the model.
-struct Servers {
-    folder: PathBuf,
-    address: String,
-    running: Vec<Child>,
+/// The server of each client.
+fn port(client: &str) -> u16 {
+    if client == ABSENT { 8001 } else { 8000 }
 }
 
-impl Drop for Servers {
-    fn drop(&mut self) {
-        for server in &mut self.running {
-            // It may have ended with an error of its own.
-            drop(server.kill());
-            drop(server.wait());
-        }
-    }
-}
-
-impl Servers {
-    fn new(model: &Model) -> Self {
-        let shown = model.sim(&["network", "--", "ip", "-o", "-4", "addr", "show", "br0"]);
-        let address = shown.split_whitespace().nth(3).unwrap();
-        let address = address.split('/').next().unwrap().to_owned();
-        Self {
-            folder: model.folder(),
-            address,
-            running: Vec::new(),
-        }
-    }
-
-    fn authority(&self, client: &str) -> String {
-        let port = if client == ABSENT { 8001 } else { 8000 };
-        format!("{}:{port}", self.address)
-    }
-
-    fn start(&mut self, model: &Model, client: &str) {
-        let script = self.folder.join("script.json");
-        let authority = self.authority(client);
-        let server = built("tools/testkit-server");
-        let words = [server.as_str(), script.to_str().unwrap(), &authority];
-        self.running.push(model.start_in_network(&words));
-    }
-
-    /// What the servers do with each client's path, from now on.
-    fn answer<'a>(&self, behaviours: impl Iterator<Item = (&'a str, Value)>) {
-        let script: serde_json::Map<String, Value> = behaviours
-            .map(|(client, behaviour)| (format!("/{client}.tar"), behaviour))
-            .collect();
-        let new = self.folder.join("script.new");
-        std::fs::write(&new, Value::Object(script).to_string()).unwrap();
-        std::fs::rename(new, self.folder.join("script.json")).unwrap();
-    }
+fn path(client: &str) -> String {
+    format!("/{client}.tar")
 }
 
 pub(super) fn run(stage: &Stage) {
@@ -173,9 +126,13 @@ pub(super) fn run(stage: &Stage) {
     )
     .unwrap();
     let rows = rows(&servers);
-    let told = rows.iter().filter(|row| row.name != ABSENT);
-    servers.answer(told.map(|row| (row.name, row.behaviour.clone())));
-    servers.start(model, "any other");
+    let paths: Vec<String> = rows.iter().map(|row| path(row.name)).collect();
+    let told = paths
+        .iter()
+        .zip(&rows)
+        .filter(|(_, row)| row.name != ABSENT);
+    servers.answer(told.map(|(path, row)| (path.as_str(), row.behaviour.clone())));
+    servers.start(model, port("any other"));
 
     // The unit shows the client with the lowest relation first: the last to ask comes first.
     for row in rows.iter().rev() {
@@ -188,7 +145,8 @@ pub(super) fn run(stage: &Stage) {
     model.sim(&["wait-for", "--idle"]);
 
     for row in &rows {
-        let url = format!("http://{}/{}.tar", servers.authority(row.name), row.name);
+        let authority = servers.authority(port(row.name));
+        let url = format!("http://{authority}{}", path(row.name));
         let written = model.rewrite(row.name, &asks(&url, SECRETS));
         stage.is_named(row.name, written, &row.fault);
     }
@@ -197,8 +155,8 @@ pub(super) fn run(stage: &Stage) {
     }
 
     let well = json!({"do": "ok", "body": {"file": "good.tar"}});
-    servers.answer(rows.iter().map(|row| (row.name, well.clone())));
-    servers.start(model, ABSENT);
+    servers.answer(paths.iter().map(|path| (path.as_str(), well.clone())));
+    servers.start(model, port(ABSENT));
     for row in &rows {
         stage.is_served(row.name);
     }
