@@ -183,7 +183,7 @@ fn nobody_is_refused_while_the_gateway_is_replaced_and_no_plugin_reads_its_files
     let model = Model::with_kafka(&[]);
     model.deploy_client("client", None);
     model.sim(&["integrate", "client", "kafka-connect"]);
-    model.wait_active(UNIT);
+    model.wait_status(UNIT, "active", "", SOON * 3);
     model.wait_served("client/0");
     let worker = model.worker(UNIT);
     let client = Client::start(&model);
