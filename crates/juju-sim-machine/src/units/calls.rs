@@ -58,7 +58,7 @@ impl<T: Ord> List<T> {
     }
 }
 
-/// Address families by name: address_families(7).
+/// Address families by name, as `address_families(7)` has them.
 const FAMILIES: [(&str, u64); 6] = [
     ("AF_UNIX", 1),
     ("AF_INET", 2),
@@ -101,7 +101,7 @@ impl Calls {
         match key {
             "RestrictAddressFamilies" if text.is_empty() => self.families = None,
             "RestrictAddressFamilies" if text == "none" => {
-                List::merge(&mut self.families, true, [])
+                List::merge(&mut self.families, true, []);
             }
             "RestrictAddressFamilies" => {
                 let known = words.map(|word| named(&FAMILIES, word).ok_or_else(refuse));
