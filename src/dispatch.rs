@@ -93,6 +93,14 @@ pub fn reconcile(hook: Hook, world: &mut World) -> Result<Observation, Error> {
         look_again(&mut seen, world)?;
     };
     apply::juju::publish(&plan.promises, &seen, world).map_err(Error::Tell)?;
+    if let Err(error) = observe::memory::keep(&seen, &plan.promises, world) {
+        // The next hook reads anew what it does not find.
+        let text = format!(
+            "cannot remember what clients said: {}",
+            report::chain(&error)
+        );
+        world.tools.log(Level::Warning, &text);
+    }
     finish(&plan, &seen, world)?;
     Ok(seen)
 }

@@ -30,6 +30,7 @@ pub(super) fn leave(world: &World) -> Result<(), StepError> {
         layout.log(),
         above(&layout.started()),
         above(&layout.gateway_state()),
+        above(&layout.client_memory()),
     ] {
         note(fs::remove_tree(Path::new(&directory)).map_err(StepError::from));
     }

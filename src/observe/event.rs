@@ -1,6 +1,8 @@
 //! Why a hook runs, in the planner's words.
 
-use connect_core::observation::Hook;
+use connect_core::layout::WAKE_HOOK;
+use connect_core::observation::{Hook, RelationId};
+use connect_core::wire;
 use hook_tools::{Hook as JujuHook, Relation};
 
 /// What a hook means to the planner.
@@ -40,6 +42,31 @@ pub fn hook(hook: &JujuHook) -> Hook {
         | JujuHook::SecretRemove(event) => named(&format!("secret {}", event.uri)),
         JujuHook::Action { name, .. } => named(&format!("action {name}")),
         JujuHook::Other { name } => named(name),
+    }
+}
+
+/// What a hook reads of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// All of them anew.
+    Everything,
+    /// This one anew, if any. Juju brings a hook about each other one that changes.
+    Client(Option<RelationId>),
+}
+
+/// What a hook has to read anew. Hooks that come now and then read everything: whatever was missed
+/// shows then.
+#[must_use]
+pub fn attention(hook: &JujuHook) -> Attention {
+    if let Some(relation) = relation(hook) {
+        let of_client = relation.endpoint == wire::CONNECT_CLIENT;
+        return Attention::Client(of_client.then_some(relation.id));
+    }
+    let is_wake = matches!(hook, JujuHook::Other { name } if name == WAKE_HOOK);
+    if is_wake {
+        Attention::Client(None)
+    } else {
+        Attention::Everything
     }
 }
 

@@ -12,7 +12,8 @@ use connect_core::wire::{self, labels};
 use hook_tools::{Hook as JujuHook, Revision, SecretRef, ToolError, Tools};
 
 use crate::host::clock;
-use crate::observe::event;
+use crate::observe::event::{self, Attention};
+use crate::observe::memory::{self, Memory};
 use crate::report;
 use crate::world::World;
 
@@ -51,6 +52,7 @@ pub fn observe(
     let reader = Relations {
         world,
         leader: seen.leader,
+        memory: memory::recall(world),
         known: known_applications(seen.peers.as_ref()),
     };
     seen.kafka = reader.kafka()?;
@@ -168,6 +170,7 @@ fn known_applications(peers: Option<&PeerRelation>) -> BTreeMap<RelationId, Stri
 struct Relations<'a> {
     world: &'a World,
     leader: bool,
+    memory: Memory,
     known: BTreeMap<RelationId, String>,
 }
 
@@ -335,11 +338,19 @@ impl Relations<'_> {
         let endpoint = wire::CONNECT_CLIENT;
         let mut relations = BTreeMap::new();
         for (id, life) in self.listed(endpoint)? {
-            let application = self.application(endpoint, id)?;
-            let theirs = databag(&self.world.tools, endpoint, id, &application)?;
-            let ours = match life {
-                Life::Live | Life::Parting => self.ours(endpoint, id)?,
-                Life::Leaving => None,
+            let told = self.memory.get(&id).filter(|_| life == Life::Live);
+            let application = match told {
+                Some(told) => told.application.clone(),
+                None => self.application(endpoint, id)?,
+            };
+            let theirs = match told {
+                Some(told) => told.theirs.clone(),
+                None => databag(&self.world.tools, endpoint, id, &application)?,
+            };
+            let ours = match (life, told.and_then(|told| told.ours.as_ref())) {
+                (Life::Leaving, _) => None,
+                (_, Some(ours)) if self.leader => Some(ours.clone()),
+                (Life::Live | Life::Parting, _) => self.ours(endpoint, id)?,
             };
             relations.insert(
                 id,
@@ -373,6 +384,7 @@ fn own_secrets(
         &seen.clients,
         seen.peers.as_ref(),
         !seen.certificates.is_empty(),
+        event::attention(&world.context.hook) == Attention::Everything,
     );
     wanted
         .into_iter()

@@ -4,6 +4,7 @@ pub mod event;
 pub mod host;
 pub mod juju;
 pub mod log;
+pub mod memory;
 pub mod peers;
 pub mod resources;
 pub mod worker;

@@ -22,6 +22,8 @@ pub const GATEWAY_PEER_SOCKET: &str = "kafka-connect-gateway-peer.socket";
 pub const GATEWAY_SOCKETS: [&str; 2] = [GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET];
 /// Runs `juju-exec` for our unit, so that something that happened between hooks brings a hook.
 pub const WAKE_SERVICE: &str = "kafka-connect-wake.service";
+/// The name of the hook that it runs.
+pub const WAKE_HOOK: &str = "kafka-connect-wake";
 /// Starts [`WAKE_SERVICE`] when the gateway's state file changes.
 pub const WAKE_PATH: &str = "kafka-connect-wake.path";
 /// Starts [`WAKE_SERVICE`] some time after it was armed (a retry).
@@ -101,6 +103,9 @@ paths! {
     client_pem = "/etc/kafka-connect-gateway/client.pem";
     /// The gateway's state.
     gateway_state = "/run/kafka-connect-gateway/state.json";
+    /// What clients' databags said when they were read last, root:root 0600: they may hold the
+    /// password of a plugin server. Gone after a boot; safe to lose.
+    client_memory = "/run/kafka-connect-charm/clients.json";
     /// The gateway program.
     gateway_program = "/opt/kafka-connect-gateway/kafka-connect-gateway";
     /// Unpacked Kafka releases, one directory each.

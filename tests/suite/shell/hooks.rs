@@ -1,5 +1,7 @@
 //! Whole hooks.
 
+use std::os::unix::fs::PermissionsExt;
+
 use testkit::{Behaviour, MisbehavingServer};
 
 use super::machine::Machine;
@@ -86,6 +88,47 @@ fn a_hook_with_nothing_to_do_changes_nothing_and_asks_little() {
         .filter(|line| !line.contains("kafka-connect-wake.timer"))
         .collect();
     assert!(changed.is_empty(), "{changed:?}");
+}
+
+#[test]
+fn a_hook_about_one_client_asks_nothing_about_the_others() {
+    const ALL: [&str; 3] = ["connect-client:7", "connect-client:8", "connect-client:9"];
+    let machine = Machine::new();
+    for id in 7..10 {
+        machine.client(id, "NOT-REQUIRED");
+    }
+    machine.juju("ids/connect-client", &serde_json::json!(ALL).to_string());
+    let hook = |name: &str, relation: &str| {
+        let before = machine.calls().len();
+        let extra = [("JUJU_RELATION_ID", relation), ("JUJU_REMOTE_APP", "app")];
+        let outcome = machine.dispatch(&format!("hooks/{name}"), &extra);
+        let mut calls = machine.calls().split_off(before);
+        calls.retain(|call| call.starts_with("relation-get"));
+        let asked = ALL
+            .into_iter()
+            .filter(|id| calls.iter().any(|call| call.contains(id)));
+        (outcome.success, asked.collect::<Vec<_>>())
+    };
+    let changed = "connect-client-relation-changed";
+    assert_eq!(hook("install", ""), (true, ALL.to_vec()));
+    assert_eq!(hook(changed, ALL[1]), (true, vec![ALL[1]]));
+    assert_eq!(hook("kafka-connect-wake", ""), (true, vec![]));
+    assert_eq!(
+        hook("workers-relation-changed", "workers:1"),
+        (true, vec![])
+    );
+    // Nothing that a client wrote is taken for its newest after a hook about it, whatever became of
+    // that hook.
+    machine.juju("failing/network-get", "ERROR connection is shut down\n");
+    machine.juju("garbage/opened-ports", "no JSON at all");
+    assert_eq!(hook(changed, ALL[2]), (false, vec![ALL[2]]));
+    machine.remove("juju/garbage/opened-ports");
+    assert_eq!(hook("kafka-connect-wake", ""), (true, vec![ALL[2]]));
+    // Hooks that come now and then look at everything.
+    assert_eq!(hook("update-status", ""), (true, ALL.to_vec()));
+    let file = machine.path("root/run/kafka-connect-charm/clients.json");
+    let mode = std::fs::metadata(file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
 }
 
 /// Copies what was written to our own peer databags into what Juju answers.

@@ -122,6 +122,11 @@ pub struct KnownClient {
     pub application: String,
     /// Fingerprint of the credential it is to use.
     pub user: String,
+    /// SHA-256 (hex) of its password, from which every unit knows its user without asking Juju for
+    /// the secret; empty if an older release of this charm wrote the entry. As little to somebody
+    /// without the password as that of `old`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sha256: String,
     /// Digest of its bundle, empty for none.
     pub digest: String,
     /// Fingerprint of the credential that is going to replace it: look up the `next` secret.
@@ -238,6 +243,16 @@ pub struct Attempt {
     pub with: String,
     /// Since when, in seconds since the epoch.
     pub since: u64,
+}
+
+impl KnownClient {
+    /// Whether all that users and answers need is here, so that nobody has to read its secret.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        // Whatever else somebody wrote there must not reach the gateway.
+        self.sha256.len() == 64 && self.sha256.bytes().all(hex) && self.next.is_none()
+    }
 }
 
 impl Peers {

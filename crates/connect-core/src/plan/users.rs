@@ -7,7 +7,7 @@ use crate::gateway::{Access, User};
 use crate::model::client::username;
 use crate::model::config::{ClientAccess, Config};
 use crate::model::password::is_plain;
-use crate::model::{Model, peer::Peers};
+use crate::model::{Model, peer::KnownClient};
 use crate::observation::{Hook, OwnSecret, Reading, RelationId};
 use crate::plan::unit;
 use crate::secret::Secret;
@@ -53,34 +53,46 @@ pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
         .iter()
         .any(|problem| unclear.contains(&problem.option.as_str()));
     for (id, client) in &model.clients {
-        let secret = match seen.secrets.get(&labels::user(*id)) {
-            Some(Reading::Known(secret)) => secret,
-            Some(Reading::Unreadable(fault)) => {
-                findings.push(Finding::new(
-                    Id::ClientSecretUnreadable,
-                    [("relation", &id.to_string()), ("fault", fault)],
-                ));
-                complete = false;
-                continue;
-            }
-            Some(Reading::Absent) | None => continue,
-        };
-        let Some(password) = credential(*id, secret) else {
-            continue;
-        };
-        let next = next_password(model, *id);
-        let newest = next.unwrap_or(password);
-        fingerprints.insert(
-            *id,
-            fingerprint::credential(&username(*id), newest.expose()),
-        );
+        let known = peers.application.clients.get(id);
+        let (fingerprint, hashes): (String, Vec<String>) =
+            match seen.secrets.get(&labels::user(*id)) {
+                Some(Reading::Known(secret)) => {
+                    let Some(password) = credential(*id, secret) else {
+                        continue;
+                    };
+                    let next = next_password(model, *id);
+                    let newest = next.unwrap_or(password);
+                    let hash = |password: &Secret<String>| {
+                        fingerprint::sha256(password.expose().as_bytes())
+                    };
+                    (
+                        fingerprint::credential(&username(*id), newest.expose()),
+                        [next, Some(password)]
+                            .into_iter()
+                            .flatten()
+                            .map(hash)
+                            .collect(),
+                    )
+                }
+                Some(Reading::Unreadable(fault)) => {
+                    findings.push(Finding::new(
+                        Id::ClientSecretUnreadable,
+                        [("relation", &id.to_string()), ("fault", fault)],
+                    ));
+                    complete = false;
+                    continue;
+                }
+                Some(Reading::Absent) => continue,
+                // Not looked up: the leader has told all of it.
+                None => match known.filter(|known| known.is_settled()) {
+                    Some(known) => (known.user.clone(), vec![known.sha256.clone()]),
+                    None => continue,
+                },
+            };
+        fingerprints.insert(*id, fingerprint);
         let mut passwords_sha256: Vec<String> = Vec::new();
-        let hashes = [next, Some(password)]
-            .into_iter()
-            .flatten()
-            .map(|password| fingerprint::sha256(password.expose().as_bytes()))
-            .chain(old_hash(peers, *id, seen.now));
-        for hash in hashes {
+        let old = known.and_then(|known| old_hash(known, seen.now));
+        for hash in hashes.into_iter().chain(old) {
             if !passwords_sha256.contains(&hash) {
                 passwords_sha256.push(hash);
             }
@@ -122,8 +134,8 @@ pub fn next_password<'a>(model: &'a Model<'_>, id: RelationId) -> Option<&'a Sec
     }
 }
 
-fn old_hash(peers: &Peers, id: RelationId, now: u64) -> Option<String> {
-    let old = peers.application.clients.get(&id)?.old.as_ref()?;
+fn old_hash(known: &KnownClient, now: u64) -> Option<String> {
+    let old = known.old.as_ref()?;
     (old.until > now).then(|| old.sha256.clone())
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use crate::layout::{
-    GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout,
+    GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_HOOK,
     WAKE_SERVICE, WORKER_SERVICE, WORKER_USER,
 };
 use crate::limits;
@@ -253,7 +253,7 @@ pub fn wake_script(unit: &str, layout: &Layout) -> String {
 # Wakes the charm; run by {WAKE_SERVICE}.
 for turn in 1 2 3 4 5; do
     seen=$(stat -c %y {state} 2>/dev/null)
-    /usr/bin/juju-exec {unit} 'JUJU_DISPATCH_PATH=hooks/kafka-connect-wake ./dispatch' || exit 1
+    /usr/bin/juju-exec {unit} 'JUJU_DISPATCH_PATH=hooks/{WAKE_HOOK} ./dispatch' || exit 1
     [ \"$seen\" = \"$(stat -c %y {state} 2>/dev/null)\" ] && exit 0
 done
 exit 0

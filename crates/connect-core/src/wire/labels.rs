@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::observation::{ClientRelation, PeerRelation, RelationId};
+use crate::model::peer::KnownClient;
+use crate::observation::{ClientRelation, Life, PeerRelation, RelationId};
 
 /// The internal REST user and the internal CA.
 pub const INTERNAL: &str = "kafka-connect.internal.secret";
@@ -55,12 +56,16 @@ pub fn internal(peers: Option<&PeerRelation>) -> Vec<&'static str> {
 /// its own private key where there is anything to do with certificates (`certificates`: there is
 /// such a relation); the leader also looks for those of clients that it may have to serve, and of clients that are
 /// gone and must be forgotten.
+///
+/// Unless it is `thorough`, a hook does without the credentials of clients of whom the leader has told
+/// everything, and, on the leader, who were answered: a hundred clients are a hundred calls.
 #[must_use]
 pub fn wanted(
     leader: bool,
     clients: &BTreeMap<RelationId, ClientRelation>,
     peers: Option<&PeerRelation>,
     certificates: bool,
+    thorough: bool,
 ) -> BTreeSet<String> {
     let announced = peers.map(|peers| super::peer::read_application(&peers.application));
     let announced = announced.unwrap_or_default();
@@ -73,14 +78,24 @@ pub fn wanted(
     if certificates || has_certificate {
         labels.insert(TLS_KEY.to_owned());
     }
+    let is_settled = |id: &RelationId| {
+        let answered = |relation: &ClientRelation| {
+            let ours = relation.ours.as_ref();
+            !leader || ours.is_some_and(|bag| bag.contains_key(super::SECRET_USER))
+        };
+        let stays = |relation: &&ClientRelation| relation.life == Life::Live;
+        known.get(id).is_some_and(KnownClient::is_settled)
+            && clients.get(id).filter(stays).is_some_and(answered)
+    };
+    let reads = |id: &&RelationId| thorough || !is_settled(id);
+    labels.extend(known.keys().filter(reads).map(|id| user(*id)));
     for (id, client) in &known {
-        labels.insert(user(*id));
         if client.next.is_some() {
             labels.insert(next(*id));
         }
     }
     if leader {
-        labels.extend(clients.keys().map(|id| user(*id)));
+        labels.extend(clients.keys().filter(reads).map(|id| user(*id)));
         labels.extend(
             clients
                 .iter()

@@ -1,6 +1,6 @@
 //! Histories of one and of several units.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connect_core::layout::Layout;
 use connect_core::observation::{ConfigValue, Hook};
@@ -43,6 +43,43 @@ fn one_unit_serves_a_client_without_plugin() {
     assert_eq!(world.units[&0].starts, 1);
     assert_eq!(world.units[&0].version_set.as_deref(), Some("4.1.2"));
     assert!(world.units[&0].ports.contains("8083/tcp"));
+}
+
+#[test]
+fn a_hook_that_is_about_something_else_reads_no_credential_of_clients() {
+    let mut world = World::new(3);
+    for id in 7..10 {
+        world.add_client(id, "ui", "NOT-REQUIRED");
+    }
+    world.settle();
+    let users = |labels: &BTreeSet<String>| {
+        let of_users = labels.iter().filter(|label| label.contains(".user."));
+        of_users.count()
+    };
+    for unit in 0..3 {
+        assert_eq!(users(&world.labels(unit, &reconcile())), 0, "unit {unit}");
+        assert_eq!(users(&world.labels(unit, &Hook::UpdateStatus)), 3);
+        // It is all the same to the plan.
+        for hook in [reconcile(), Hook::UpdateStatus] {
+            let done = world.hook(unit, hook);
+            assert_eq!(done.rounds, 1, "{done:?}");
+            assert_eq!(done.last.promises, [], "{done:?}");
+        }
+    }
+    // Until it is rotated, everybody reads both.
+    world.hook(0, Hook::RotateRequested { relation: 8 });
+    assert_eq!(users(&world.labels(1, &reconcile())), 1);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(users(&world.labels(1, &reconcile())), 0);
+    // One that is lost is looked for in every hook.
+    world.secrets.remove("connect-client.9.user.secret");
+    world.hook(0, Hook::UpdateStatus);
+    let done = world.hook(0, reconcile());
+    assert!(
+        done.last.status.message.contains("connect-client:9"),
+        "{done:?}"
+    );
 }
 
 #[test]

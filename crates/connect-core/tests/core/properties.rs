@@ -28,7 +28,7 @@ impl Draw<'_> {
     }
 
     fn word(&mut self) -> String {
-        const WORDS: [&str; 25] = [
+        const WORDS: [&str; 26] = [
             "",
             "NOT-REQUIRED",
             "http://10.1.1.5:8080/p",
@@ -41,6 +41,7 @@ impl Draw<'_> {
             "{\"7\":\"aaaa\"}",
             "{\"7\":{\"application\":\"a\",\"user\":\"u\",\"digest\":\"\"}}",
             "{\"9\":{\"application\":\"a\"}}",
+            "{\"7\":{\"application\":\"a\",\"user\":\"u\",\"digest\":\"\",\"sha256\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}}",
             "{\"number\":3,\"units\":[\"kafka-connect/0\",\"kafka-connect/1\"],\"tasks\":{\"a\":4294967295}}",
             "{\"1\":1700000000}",
             "[0,1]",

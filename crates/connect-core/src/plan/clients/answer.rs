@@ -51,9 +51,9 @@ impl Leader<'_> {
         client: &Client,
         relation: &ClientRelation,
         bag: &Databag,
-        secret: &OwnSecret,
-        published: bool,
+        secret: Option<&OwnSecret>,
     ) {
+        let published = bag.contains_key(wire::SECRET_USER);
         let mut wanted = bag.clone();
         let key = relation_key(id);
         if !self.tell_tls(id, client, bag, &mut wanted) {
@@ -81,7 +81,9 @@ impl Leader<'_> {
             return;
         }
         if !published {
-            let Some(uri) = &secret.uri else { return };
+            let Some(uri) = secret.and_then(|secret| secret.uri.as_ref()) else {
+                return;
+            };
             self.lead.promises.push(Promise::GrantSecret {
                 label: labels::user(id),
                 relation: key,

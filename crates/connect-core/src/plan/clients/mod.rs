@@ -176,8 +176,12 @@ impl Leader<'_> {
             return;
         }
         let secret = match self.reading(&labels::user(id)) {
-            Some(Reading::Known(secret)) => secret.clone(),
+            Some(Reading::Known(secret)) => Some(secret.clone()),
             Some(Reading::Absent) if published => {
+                // Everybody is to look for it from now on, in every hook.
+                if let Some(entry) = self.lead.application.clients.get_mut(&id) {
+                    entry.sha256.clear();
+                }
                 self.findings.push(found(Id::ClientSecretLost));
                 self.refresh_endpoints(id, client, bag);
                 return;
@@ -186,23 +190,13 @@ impl Leader<'_> {
                 self.request(id, client);
                 return;
             }
-            Some(Reading::Unreadable(_)) | None => return,
+            Some(Reading::Unreadable(_)) => return,
+            // Not looked up: nothing about it is to change.
+            None => None,
         };
-        let Some(password) = credential(id, &secret).cloned() else {
-            self.repair(id, client);
+        let Some(mut entry) = self.entry(id, client, secret.as_ref(), published) else {
             return;
         };
-        let mut entry = KnownClient {
-            application: client.application.clone(),
-            user: fingerprint::credential(&username(id), password.expose()),
-            digest: self.digest(id),
-            next: None,
-            old: self.old_password(id),
-            late: self.late(id),
-        };
-        if published {
-            self.rotate(id, &mut entry, &password);
-        }
         let mut missing = self.unready(id);
         if missing.is_subset(&entry.late) {
             missing.extend(self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user)));
@@ -215,13 +209,52 @@ impl Leader<'_> {
         match &client.request {
             Request::Valid { .. } if held => {}
             Request::Valid { .. } => {
-                self.publish(id, client, relation, bag, &secret, published);
+                self.publish(id, client, relation, bag, secret.as_ref());
             }
             Request::Absent | Request::Held(_) if published => {
                 self.refresh_endpoints(id, client, bag);
             }
             Request::Absent | Request::Held(_) => {}
         }
+    }
+
+    /// What the other units are told of a client with credentials; nothing if they were not good, or
+    /// are not known in this hook.
+    fn entry(
+        &mut self,
+        id: RelationId,
+        client: &Client,
+        secret: Option<&OwnSecret>,
+        published: bool,
+    ) -> Option<KnownClient> {
+        let told = KnownClient {
+            application: client.application.clone(),
+            digest: self.digest(id),
+            old: self.old_password(id),
+            late: self.late(id),
+            ..KnownClient::default()
+        };
+        let Some(secret) = secret else {
+            let known = self.peers.application.clients.get(&id)?;
+            return known.is_settled().then(|| KnownClient {
+                user: known.user.clone(),
+                sha256: known.sha256.clone(),
+                ..told
+            });
+        };
+        let Some(password) = credential(id, secret).cloned() else {
+            self.repair(id, client);
+            return None;
+        };
+        let mut entry = KnownClient {
+            user: fingerprint::credential(&username(id), password.expose()),
+            sha256: fingerprint::sha256(password.expose().as_bytes()),
+            ..told
+        };
+        if published {
+            self.rotate(id, &mut entry, &password);
+        }
+        Some(entry)
     }
 
     /// Units that a client is served without: those it was, or those that were waited for in vain

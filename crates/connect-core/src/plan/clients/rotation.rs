@@ -32,6 +32,7 @@ impl Leader<'_> {
             KnownClient {
                 application: client.application.clone(),
                 user: fingerprint::credential(&username(id), password.expose()),
+                sha256: fingerprint::sha256(password.expose().as_bytes()),
                 digest: self.digest(id),
                 next: None,
                 old: None,
@@ -72,6 +73,7 @@ impl Leader<'_> {
             let sha256 = fingerprint::sha256(old.expose().as_bytes());
             entry.old = Some(OldPassword { sha256, until });
             entry.user = fingerprint;
+            entry.sha256 = fingerprint::sha256(next.expose().as_bytes());
             self.lead.promises.push(Promise::SetSecret {
                 label: labels::user(id),
                 content: credential_content(id, next),

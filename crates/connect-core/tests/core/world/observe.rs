@@ -3,6 +3,12 @@
 use super::*;
 
 impl World {
+    /// Labels of the secrets that a unit looks up in a hook.
+    pub fn labels(&self, number: u32, hook: &Hook) -> BTreeSet<String> {
+        let seen = self.observe(number, hook, &Passing::default());
+        seen.secrets.into_keys().collect()
+    }
+
     pub(super) fn observe(&self, number: u32, hook: &Hook, passing: &Passing) -> Observation {
         let machine = &self.units[&number];
         let leader = self.leader == number;
@@ -41,7 +47,10 @@ impl World {
                 .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
                 .collect(),
         };
-        let wanted = labels::wanted(leader, &clients, Some(&peers), self.certificates.is_some());
+        // As the charm: only hooks that say what they are about leave something out.
+        let thorough = !matches!(hook, Hook::Reconcile { .. });
+        let certificates = self.certificates.is_some();
+        let wanted = labels::wanted(leader, &clients, Some(&peers), certificates, thorough);
         let secrets = wanted
             .into_iter()
             .map(|label| {
