@@ -50,7 +50,8 @@ pub(crate) struct Answer {
     pub(crate) validators: Validators,
 }
 
-/// Asks, conditionally if something is known already. None: it has not changed since.
+/// Asks, conditionally if something is known already. None: it has not changed since, by status or
+/// by its tag, and nothing more is read.
 pub(crate) async fn ask(
     options: &FetchOptions,
     known: Option<&Reference>,
@@ -88,6 +89,10 @@ pub(crate) async fn ask(
         etag: header(response.headers(), &ETAG),
         last_modified: header(response.headers(), &LAST_MODIFIED),
     };
+    // Many servers give a version's tag and never answer 304.
+    if validators.etag.is_some() && known.is_some_and(|known| known.etag == validators.etag) {
+        return Ok(None);
+    }
     Ok(Some(Answer {
         response,
         authority,

@@ -1,6 +1,7 @@
 //! The pass from a URL to a directory in the store.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::contract::Contract;
 use crate::digest::Digest;
 use crate::download::{PIECES, Piece, ask, download};
 use crate::error::{BundleError, Stage};
-use crate::options::FetchOptions;
+use crate::limits::Limit;
+use crate::options::{Admission, FetchOptions, FileOptions};
 use crate::reference::Reference;
 use crate::report::{Outcome, Report};
 use crate::staged;
@@ -73,8 +75,9 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
         .url
         .check()
         .map_err(|reason| BundleError::Url { reason })?;
+    let admission = Admission::from(&options);
     if let Some(pin) = options.url.pin() {
-        check_digest(&options, pin)?;
+        check_digest(&admission, pin)?;
         if let Ok(contract) = store::load_contract(&options.store, pin) {
             return Ok(Admitted::Unchanged(Stored {
                 digest: pin.clone(),
@@ -97,12 +100,12 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
         .await
         .map_err(|_| expired())??;
     let Some(answer) = answer else {
-        return unchanged(&options, known);
+        return unchanged(&admission, known);
     };
     let validators = answer.validators.clone();
     let (sender, receiver) = mpsc::channel(PIECES);
     // From here on the process does not outlive this future.
-    let (pass, _leash) = Pass::start(&options)?;
+    let (pass, _leash) = Pass::start(admission)?;
     let pass = tokio::task::spawn_blocking(move || pass.run(receiver));
     let downloaded = timeout_at(deadline, download(answer, &options, sender))
         .await
@@ -142,7 +145,69 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
     }
 }
 
-fn unchanged(options: &FetchOptions, known: Option<Reference>) -> Result<Admitted, BundleError> {
+/// Checks and unpacks one bundle from a file into the store, as [`fetch`] does with a URL's. Whoever
+/// names a file of this machine is trusted: there is no list of what is allowed.
+///
+/// # Guarantees
+///
+/// Those of [`fetch`]; never [`Admitted::Unchanged`].
+///
+/// # Errors
+///
+/// See [`BundleError`]: [`crate::Fault::Content`] and [`crate::Fault::Machine`].
+pub async fn admit_file(options: FileOptions) -> Result<Admitted, BundleError> {
+    let (sender, receiver) = mpsc::channel(PIECES);
+    let most = options.limits.compressed;
+    let path = options.path.clone();
+    let (pass, _leash) = Pass::start(Admission::from(&options))?;
+    let pass = tokio::task::spawn_blocking(move || pass.run(receiver));
+    let reading = tokio::task::spawn_blocking(move || read_file(&path, most, &sender));
+    let internal = |error: tokio::task::JoinError| BundleError::Internal {
+        source: error.into(),
+    };
+    let (read, taken) = (reading.await, pass.await);
+    match (read.map_err(internal)?, taken.map_err(internal)?) {
+        (Err(error), Err(Ended::Lost) | Ok(_)) | (_, Err(Ended::Error(error))) => Err(error),
+        (Ok(()), Err(Ended::Lost)) => Err(BundleError::Internal {
+            source: "the reading ended without its end".into(),
+        }),
+        (Ok(()), Ok(None)) => Ok(Admitted::Empty),
+        (Ok(()), Ok(Some(taken))) => Ok(Admitted::Stored(Stored {
+            digest: taken.digest,
+            contract: taken.contract,
+            etag: None,
+            last_modified: None,
+            confinement: Some(taken.confinement),
+        })),
+    }
+}
+
+/// Sends a file as a download would be.
+fn read_file(path: &Path, most: u64, pieces: &mpsc::Sender<Piece>) -> Result<(), BundleError> {
+    const PIECE: u64 = 64 << 10;
+    let mut file = fs::File::open(path).map_err(BundleError::write("open", path))?;
+    let mut read = 0;
+    loop {
+        let mut bytes = Vec::new();
+        (&mut file)
+            .take(PIECE)
+            .read_to_end(&mut bytes)
+            .map_err(BundleError::write("read", path))?;
+        read += bytes.len() as u64;
+        let piece = match bytes.is_empty() {
+            _ if read > most => return Err(BundleError::TooLarge(Limit::Compressed(most))),
+            false => Piece::Bytes(bytes.into()),
+            true => Piece::End,
+        };
+        let ends = matches!(piece, Piece::End);
+        // A receiver that is gone has made up its mind.
+        if pieces.blocking_send(piece).is_err() || ends {
+            return Ok(());
+        }
+    }
+}
+
+fn unchanged(options: &Admission, known: Option<Reference>) -> Result<Admitted, BundleError> {
     let gone = || BundleError::Internal {
         source: "the bundle went while the server was asked".into(),
     };
@@ -159,9 +224,9 @@ fn unchanged(options: &FetchOptions, known: Option<Reference>) -> Result<Admitte
 }
 
 /// Whether the URL and the operator want this content.
-fn check_digest(options: &FetchOptions, digest: &Digest) -> Result<(), BundleError> {
+fn check_digest(options: &Admission, digest: &Digest) -> Result<(), BundleError> {
     let digest = digest.clone();
-    if options.url.pin().is_some_and(|pin| *pin != digest) {
+    if options.pin.as_ref().is_some_and(|pin| *pin != digest) {
         Err(BundleError::NotPinned { digest })
     } else if options.allowed.digest(&digest) {
         Ok(())
@@ -189,11 +254,11 @@ struct Pass {
     process: Process,
     /// Deletes itself with everything below, unless what matters was renamed out of it.
     work: TempDir,
-    options: FetchOptions,
+    options: Admission,
 }
 
 impl Pass {
-    fn start(options: &FetchOptions) -> Result<(Self, Leash), BundleError> {
+    fn start(options: Admission) -> Result<(Self, Leash), BundleError> {
         for directory in [&options.store, &options.staging] {
             store::make_store_directory(directory)
                 .map_err(BundleError::write("create directory", directory))?;
@@ -214,7 +279,7 @@ impl Pass {
         let pass = Self {
             process,
             work,
-            options: options.clone(),
+            options,
         };
         Ok((pass, leash))
     }
@@ -255,7 +320,7 @@ fn admit(
     report: Report,
     digest: Digest,
     work: &TempDir,
-    options: &FetchOptions,
+    options: &Admission,
 ) -> Result<Option<Taken>, BundleError> {
     let store = &options.store;
     let confinement = report.confinement;

@@ -1,5 +1,7 @@
 //! The kinds of plugins, and the interfaces that tell them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What a plugin class is for.
@@ -24,6 +26,22 @@ pub enum Kind {
     RestExtension,
     /// A policy on client overrides.
     OverridePolicy,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Sink => "sink",
+            Self::Converter => "converter",
+            Self::HeaderConverter => "header-converter",
+            Self::Transform => "transform",
+            Self::Predicate => "predicate",
+            Self::ConfigProvider => "config-provider",
+            Self::RestExtension => "rest-extension",
+            Self::OverridePolicy => "override-policy",
+        })
+    }
 }
 
 impl Kind {

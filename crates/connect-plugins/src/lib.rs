@@ -87,11 +87,11 @@ pub use contract::{Contract, PluginClass};
 pub use digest::Digest;
 pub use entry::Refusal;
 pub use error::{BundleError, Fault, NetworkCause, Retry, Stage};
-pub use fetch::{Admitted, Stored, fetch};
+pub use fetch::{Admitted, Stored, admit_file, fetch};
 pub use helper::unpack_if_asked;
 pub use kind::Kind;
 pub use limits::{Limit, Limits};
-pub use options::{Allowed, FetchOptions, Pace, Proxies, Timeouts, Unpacker};
+pub use options::{Allowed, FetchOptions, FileOptions, Pace, Proxies, Timeouts, Unpacker};
 pub use safe_url::SafeUrl;
 pub use store::{
     StoreError, list, load_contract, move_bundle, plugin_path_entry, remove, sweep_staging,

@@ -147,6 +147,58 @@ impl FetchOptions {
     }
 }
 
+/// A bundle in a file of this machine, to be taken into the store.
+#[derive(Clone, Debug)]
+pub struct FileOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// The store.
+    pub store: PathBuf,
+    /// Where it is unpacked first; on the same file system as the store and not inside it.
+    pub staging: PathBuf,
+    /// What it may cost.
+    pub limits: Limits,
+    /// Who does the unpacking.
+    pub unpacker: Unpacker,
+}
+
+/// What both ways into the store have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Admission {
+    pub(crate) store: PathBuf,
+    pub(crate) staging: PathBuf,
+    pub(crate) limits: Limits,
+    pub(crate) unpacker: Unpacker,
+    pub(crate) pin: Option<Digest>,
+    pub(crate) allowed: Allowed,
+}
+
+impl From<&FetchOptions> for Admission {
+    fn from(options: &FetchOptions) -> Self {
+        Self {
+            store: options.store.clone(),
+            staging: options.staging.clone(),
+            limits: options.limits.clone(),
+            unpacker: options.unpacker.clone(),
+            pin: options.url.pin().cloned(),
+            allowed: options.allowed.clone(),
+        }
+    }
+}
+
+impl From<&FileOptions> for Admission {
+    fn from(options: &FileOptions) -> Self {
+        Self {
+            store: options.store.clone(),
+            staging: options.staging.clone(),
+            limits: options.limits.clone(),
+            unpacker: options.unpacker.clone(),
+            pin: None,
+            allowed: Allowed::default(),
+        }
+    }
+}
+
 /// The program that unpacks, in a process of its own without any privilege. Its `main` calls
 /// [`crate::unpack_if_asked`] before anything else.
 #[derive(Clone, Debug, PartialEq, Eq)]

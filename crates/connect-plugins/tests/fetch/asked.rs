@@ -79,6 +79,30 @@ fn a_server_is_asked_whether_something_changed() {
 }
 
 #[test]
+fn a_tag_that_is_still_the_same_is_enough() {
+    let place = Place::new();
+    place.server.on(
+        "/plugin",
+        Behaviour::Sequence {
+            steps: vec![
+                tagged(bundle(), &[("ETag", "\"one\"")]),
+                // Never read: it would be another bundle.
+                tagged(other(), &[("ETag", "\"one\"")]),
+                tagged(other(), &[("ETag", "\"two\"")]),
+            ],
+        },
+    );
+    let options = place.options(&place.server.url("/plugin"));
+    let Ok(Admitted::Stored(first)) = run(options.clone()) else {
+        panic!("a good bundle");
+    };
+    assert!(
+        matches!(run(options.clone()), Ok(Admitted::Unchanged(same)) if same.digest == first.digest)
+    );
+    assert!(matches!(run(options), Ok(Admitted::Stored(next)) if next.digest != first.digest));
+}
+
+#[test]
 fn nothing_is_asked_conditionally_that_we_do_not_have() {
     let place = Place::new();
     place
