@@ -34,6 +34,11 @@ pub(super) fn directory(
     )?)
 }
 
+/// Deletes a file or a directory with everything below it.
+pub(super) fn sweep(path: &str) -> Result<(), StepError> {
+    Ok(fs::remove_tree(Path::new(path))?)
+}
+
 pub(super) fn remove(path: &str) -> Result<(), StepError> {
     Ok(fs::remove_file(Path::new(path))?)
 }

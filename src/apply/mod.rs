@@ -105,20 +105,28 @@ pub fn apply(
         if !fetches.is_empty() {
             rest = rest.split_at(fetches.len()).1;
             let outcomes = plugins::fetch(&fetches, world);
-            if let Err(error) = plugins::remember(&fetches, &outcomes, &mut seen.host, world) {
-                lines.push(format!(
-                    "cannot remember what failed: {}",
-                    report::chain(&error)
-                ));
-            }
+            let asked = fetches
+                .iter()
+                .filter_map(|fetch| plugins::asked(fetch, &outcomes));
+            lines.extend(remember(asked, seen, world));
             for (client, fetched) in outcomes {
-                lines.push(match &fetched {
-                    Fetched::Stored { digest } => format!("plugin of client {client}: {digest}"),
-                    Fetched::Empty => format!("plugin of client {client}: none in its archive"),
-                    Fetched::Failed { reason } => format!("plugin of client {client}: {reason}"),
-                });
+                lines.push(line(&format!("client {client}"), &fetched));
                 seen.fetched.insert(client, fetched);
             }
+            continue;
+        }
+        if let Step::AdmitResource {
+            path,
+            source,
+            terms,
+        } = step
+        {
+            rest = rest.split_at(1).1;
+            let fetched = plugins::admit(path, terms, world);
+            let asked = (source.clone(), terms.fingerprint(), &fetched);
+            lines.extend(remember(std::iter::once(asked), seen, world));
+            lines.push(line("resource connect-plugin", &fetched));
+            seen.admitted = Some(fetched);
             continue;
         }
         rest = rest.split_at(1).1;
@@ -147,6 +155,25 @@ pub fn apply(
         }
     }
     Ok(lines)
+}
+
+/// What came of a plugin, for the log.
+fn line(whose: &str, fetched: &Fetched) -> String {
+    match fetched {
+        Fetched::Stored { digest } => format!("plugin of {whose}: {digest}"),
+        Fetched::Empty => format!("plugin of {whose}: none in its archive"),
+        Fetched::Failed { reason, .. } => format!("plugin of {whose}: {reason}"),
+    }
+}
+
+fn remember<'a>(
+    outcomes: impl Iterator<Item = (String, String, &'a Fetched)>,
+    seen: &mut Observation,
+    world: &World,
+) -> Option<String> {
+    let error = plugins::remember(outcomes, &mut seen.host, world).err()?;
+    let reason = report::chain(&error);
+    Some(format!("cannot remember what was asked for: {reason}"))
 }
 
 fn run(step: &Step, seen: &Observation, world: &World) -> Result<(), StepError> {
@@ -182,8 +209,9 @@ fn run(step: &Step, seen: &Observation, world: &World) -> Result<(), StepError> 
             let certificate = pair.certificate.as_bytes();
             files::write(certificate_path, 0o640, owner, certificate, &world.root)
         }
-        // Handled together, above; alone it is a batch of one.
-        Step::FetchBundle { .. } => Ok(()),
+        // Handled above.
+        Step::FetchBundle { .. } | Step::AdmitResource { .. } => Ok(()),
+        Step::Sweep { path } => files::sweep(path),
         Step::RetireBundle { digest } => plugins::retire(digest, layout),
         Step::RestoreBundle { digest } => plugins::restore(digest, layout),
         Step::RemoveBundle { digest } => plugins::remove(digest, layout),

@@ -1,15 +1,18 @@
 //! Plugin bundles: fetched into the store, taken off the plugin path, put back, removed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use connect_core::fingerprint;
 use connect_core::layout::{Layout, WORKER_USER};
 use connect_core::model::admission::{Allowed as Policy, PluginLimits, Terms};
-use connect_core::observation::{FailedFetch, Fetched, Host, RelationId};
+use connect_core::observation::{Asked, Fetched, Host, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
-use connect_plugins::{Admitted, Allowed, Digest, FetchOptions, Limits, SafeUrl};
+use connect_plugins::{
+    Admitted, Allowed, BundleError, Digest, FetchOptions, FileOptions, Limits, Retry, SafeUrl,
+    Unpacker,
+};
 
 use super::StepError;
 use crate::host::accounts::Accounts;
@@ -18,8 +21,11 @@ use crate::host::{clock, fs, http};
 use crate::report;
 use crate::world::World;
 
-/// Seconds after which a failed download that nobody asks for any more is forgotten.
-const FORGET_S: u64 = 24 * 60 * 60;
+/// Seconds after which it is forgotten what came of asking; the longest time between two looks is
+/// shorter.
+const FORGET_S: u64 = 30 * 24 * 60 * 60;
+/// Most warnings about one plugin in the log; the action `list-plugins` has all.
+const WARNINGS: usize = 10;
 
 /// A bundle to fetch.
 pub(super) struct Fetch<'a> {
@@ -45,15 +51,6 @@ pub(super) fn leading_fetches(steps: &[Step]) -> Vec<Fetch<'_>> {
 /// Fetches bundles at the same time. Each has an outcome of its own.
 pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId, Fetched> {
     connect_plugins::install_tls_provider();
-    let failed = |reason: String| Fetched::Failed { reason };
-    let staging = PathBuf::from(world.layout.staging());
-    if let Err(error) = connect_plugins::sweep_staging(&staging) {
-        let reason = report::chain(&error);
-        return fetches
-            .iter()
-            .map(|fetch| (fetch.client, failed(reason.clone())))
-            .collect();
-    }
     let runtime = match http::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -69,10 +66,11 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
         .iter()
         .map(|fetch| {
             let options = options(fetch, world);
+            let whose = format!("connect-client:{}", fetch.client);
             let task = local.spawn_local(async move {
                 match options {
-                    Ok(options) => one(options).await,
-                    Err(reason) => Fetched::Failed { reason },
+                    Ok(options) => outcome(connect_plugins::fetch(options).await, &whose),
+                    Err(reason) => failed(reason),
                 }
             });
             (fetch.client, task)
@@ -90,58 +88,93 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
     })
 }
 
-/// Notes on this machine which downloads failed, for the hooks that follow.
-pub(super) fn remember(
-    fetches: &[Fetch<'_>],
-    outcomes: &BTreeMap<RelationId, Fetched>,
+/// Takes the plugin of a resource.
+pub(super) fn admit(path: &str, terms: &Terms, world: &World) -> Fetched {
+    let options = unprivileged(&world.root).map(|user| FileOptions {
+        path: path.into(),
+        store: world.layout.plugins().into(),
+        staging: world.layout.staging().into(),
+        limits: limits(&terms.limits),
+        unpacker: Unpacker {
+            user: Some(user),
+            ..Unpacker::default()
+        },
+    });
+    let runtime = http::runtime().map_err(|error| report::chain(&error));
+    match (options, runtime) {
+        (Ok(options), Ok(runtime)) => outcome(
+            runtime.block_on(connect_plugins::admit_file(options)),
+            "resource connect-plugin",
+        ),
+        (Err(reason), _) | (_, Err(reason)) => failed(reason),
+    }
+}
+
+/// Notes on this machine what came of asking for plugins, for the hooks that follow: each by the
+/// fingerprint of its URL or file, with the fingerprint of its terms.
+pub(super) fn remember<'a>(
+    outcomes: impl Iterator<Item = (String, String, &'a Fetched)>,
     host: &mut Host,
     world: &World,
 ) -> Result<(), StepError> {
     let now = clock::now();
-    let mut failed = host.failed_fetches.clone();
-    failed.retain(|_, failed| now.saturating_sub(failed.at) < FORGET_S);
-    for fetch in fetches {
-        let source = fingerprint::short(fetch.url.expose().as_bytes());
-        if let Some(Fetched::Failed { reason }) = outcomes.get(&fetch.client) {
-            let again =
-                FailedFetch::after(failed.get(&source), now, reason, &fetch.terms.fingerprint());
-            failed.insert(source, again);
-        } else {
-            failed.remove(&source);
-        }
+    let mut asked = host.asked.clone();
+    asked.retain(|_, asked| now.saturating_sub(asked.at) < FORGET_S);
+    for (source, terms, outcome) in outcomes {
+        let after = Asked::after(asked.get(&source), now, &terms, outcome);
+        asked.insert(source, after);
     }
-    if failed == host.failed_fetches {
-        return Ok(());
-    }
-    let text = serde_json::to_vec(&failed).map_err(StepError::Json)?;
+    let text = serde_json::to_vec(&asked).map_err(StepError::Json)?;
     let access = Access {
         mode: 0o640,
         user: 0,
         group: 0,
     };
-    fs::write(Path::new(&world.layout.failed_fetches()), &text, access)?;
-    host.failed_fetches = failed;
+    fs::write(Path::new(&world.layout.asked()), &text, access)?;
+    host.asked = asked;
     Ok(())
 }
 
-async fn one(options: FetchOptions) -> Fetched {
-    match connect_plugins::fetch(options).await {
-        Ok(Admitted::Stored(stored) | Admitted::Unchanged(stored)) => {
-            if let Some(confinement) = stored.confinement.filter(|it| !it.is_complete()) {
+/// What is remembered of a fetch.
+pub(super) fn asked<'a>(
+    fetch: &Fetch<'_>,
+    outcomes: &'a BTreeMap<RelationId, Fetched>,
+) -> Option<(String, String, &'a Fetched)> {
+    let source = fingerprint::short(fetch.url.expose().as_bytes());
+    let terms = fetch.terms.fingerprint();
+    Some((source, terms, outcomes.get(&fetch.client)?))
+}
+
+fn failed(reason: String) -> Fetched {
+    Fetched::Failed {
+        reason,
+        lasting: false,
+    }
+}
+
+fn outcome(result: Result<Admitted, BundleError>, whose: &str) -> Fetched {
+    match result {
+        Ok(Admitted::Stored(stored)) => {
+            let digest = stored.digest.as_str();
+            let warnings = stored.contract.warnings.iter().take(WARNINGS).cloned();
+            let confinement = stored.confinement.filter(|it| !it.is_complete());
+            let confinement = confinement.map(|it| format!("unpacked {it}: an older kernel"));
+            for warning in warnings.chain(confinement) {
                 // Juju logs it as a warning.
-                eprintln!(
-                    "plugin {} was unpacked {confinement}: an older kernel",
-                    stored.digest
-                );
+                eprintln!("plugin {digest} of {whose}: {warning}");
             }
             Fetched::Stored {
-                digest: stored.digest.as_str().to_owned(),
+                digest: digest.to_owned(),
             }
         }
+        Ok(Admitted::Unchanged(stored)) => Fetched::Stored {
+            digest: stored.digest.as_str().to_owned(),
+        },
         Ok(Admitted::Empty) => Fetched::Empty,
         // The first line says it all; the causes behind it are words of the HTTP library.
         Err(error) => Fetched::Failed {
             reason: error.to_string(),
+            lasting: error.retry() == Retry::Permanent,
         },
     }
 }

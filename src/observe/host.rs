@@ -75,7 +75,8 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         services,
         bundles: bundles(layout)?,
         retired: visible(&layout.retired())?.into_iter().collect(),
-        failed_fetches: json(&layout.failed_fetches())?.unwrap_or_default(),
+        asked: json(&layout.asked())?.unwrap_or_default(),
+        debris: debris(layout)?,
         started,
         peer_certificate: certificate(&layout.peer_certificate())?,
         gateway,
@@ -216,6 +217,22 @@ fn visible(directory: &str) -> Result<Vec<String>, FsError> {
     let mut names = fs::names(Path::new(directory))?;
     names.retain(|name| !name.starts_with('.'));
     Ok(names)
+}
+
+/// What a step that was cut short left: everything in the staging directory, and what is being
+/// unpacked beside programs.
+fn debris(layout: &Layout) -> Result<BTreeSet<String>, FsError> {
+    let mut debris = BTreeSet::new();
+    for (directory, all) in [
+        (layout.staging(), true),
+        (layout.workloads(), false),
+        (layout.jres(), false),
+    ] {
+        let names = fs::names(Path::new(&directory))?;
+        let names = names.iter().filter(|name| all || name.starts_with('.'));
+        debris.extend(names.map(|name| format!("{directory}/{name}")));
+    }
+    Ok(debris)
 }
 
 fn workloads(layout: &Layout) -> Result<BTreeMap<String, String>, FsError> {

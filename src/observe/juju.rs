@@ -93,6 +93,7 @@ fn empty(world: &World, hook: Hook) -> Observation {
         worker: Reading::Absent,
         unreachable: BTreeSet::new(),
         fetched: BTreeMap::new(),
+        admitted: None,
         failures: Vec::new(),
         done: BTreeSet::new(),
         round: 0,

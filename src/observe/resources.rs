@@ -4,6 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use connect_core::observation::{Hook, Observation, Reading, Resource};
+use connect_core::plan::bundles::PLUGIN_RESOURCE;
+use connect_core::wire;
 use hook_tools::{Hook as JujuHook, ToolError};
 
 use crate::host::fs;
@@ -11,7 +13,11 @@ use crate::report;
 use crate::world::World;
 
 /// File resources that the planner reads, by name: file name as in `metadata.yaml`.
-const RESOURCES: [(&str, &str); 2] = [("kafka", "kafka.tgz"), ("jre", "jre.tgz")];
+const RESOURCES: [(&str, &str); 3] = [
+    ("kafka", "kafka.tgz"),
+    ("jre", "jre.tgz"),
+    (PLUGIN_RESOURCE, "connect-plugin.tgz"),
+];
 
 /// The resources, once the machine was looked at.
 ///
@@ -34,6 +40,11 @@ pub fn observe(world: &World, seen: &mut Observation) -> Result<(), ToolError> {
         let host = &seen.host;
         let needed = match name {
             "jre" => host.java.is_none() || !host.jres.is_empty(),
+            // Until our databag says what became of it.
+            PLUGIN_RESOURCE => {
+                let peers = seen.peers.as_ref();
+                peers.is_some_and(|peers| !peers.ours.contains_key(wire::peer::RESOURCE))
+            }
             _ => host
                 .workloads
                 .keys()
@@ -49,6 +60,8 @@ pub fn observe(world: &World, seen: &mut Observation) -> Result<(), ToolError> {
                 Err(error @ ToolError::Spawn { .. }) => return Err(error),
                 Err(error) => Reading::Unreadable(report::chain(&error)),
             }
+        } else if name == PLUGIN_RESOURCE {
+            continue;
         } else {
             Reading::Absent
         };

@@ -118,8 +118,8 @@ paths! {
     plugins = "/var/lib/kafka-connect/plugins";
     /// Bundles being fetched; same file system as the store.
     staging = "/var/lib/kafka-connect/staging";
-    /// Downloads that failed, so that not every hook waits for a slow server; safe to lose.
-    failed_fetches = "/var/lib/kafka-connect/failed-fetches.json";
+    /// What came of asking for plugins, so that not every hook waits for a slow server; safe to lose.
+    asked = "/var/lib/kafka-connect/asked.json";
     /// Bundles off the plugin path that a running worker may still have open.
     retired = "/var/lib/kafka-connect/retired";
     /// What [`WAKE_SERVICE`] runs.

@@ -8,6 +8,11 @@ pub const AWAIT_USERS_S: u64 = 5;
 pub const RETRY_FETCH_S: u64 = 30;
 /// Longest wait in seconds between two tries of a download that keeps failing.
 pub const RETRY_FETCH_MOST_S: u64 = 600;
+/// Longest time in seconds between two looks at a plugin that changed with each look before; each
+/// change restarts workers.
+pub const CHECK_MOST_S: u64 = 86_400;
+/// Seconds after which a unit asks again for a plugin of which another one has different content.
+pub const AGREE_S: u64 = 60;
 /// Seconds until a step that failed is tried again.
 pub const RETRY_STEP_S: u64 = 60;
 /// Seconds within which a worker with something new has to become healthy; measured starts take up

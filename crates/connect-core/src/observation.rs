@@ -71,7 +71,7 @@ pub struct Observation {
     pub minted: BTreeSet<String>,
     /// Addresses per binding.
     pub network: Network,
-    /// Charm resources, by name.
+    /// Charm resources, by name; one that nobody looked for is not in it.
     pub resources: BTreeMap<String, Reading<Resource>>,
     /// This unit's ports opened now (`8083/tcp`).
     pub opened_ports: BTreeSet<String>,
@@ -85,6 +85,8 @@ pub struct Observation {
     pub unreachable: BTreeSet<String>,
     /// What became of plugin bundles fetched in earlier rounds of this hook.
     pub fetched: BTreeMap<RelationId, Fetched>,
+    /// What became of the plugin of resource `connect-plugin`, if it was looked into.
+    pub admitted: Option<Fetched>,
     /// Steps that failed in earlier rounds of this hook, in order.
     pub failures: Vec<Failure>,
     /// Descriptions ([`crate::plan::Step::describe`]) of steps that succeeded in earlier rounds of
@@ -335,8 +337,10 @@ pub struct Host {
     pub bundles: BTreeMap<String, Bundle>,
     /// Digests whose bundle was taken off the plugin path but is still open in a running worker.
     pub retired: BTreeSet<String>,
-    /// Downloads that failed, by the fingerprint of their URL.
-    pub failed_fetches: BTreeMap<String, FailedFetch>,
+    /// What came of asking for plugins, by the fingerprint of their URL.
+    pub asked: BTreeMap<String, Asked>,
+    /// Paths of what a step that was cut short left behind.
+    pub debris: BTreeSet<String>,
     /// What the running worker process was started with; absent if it does not run.
     pub started: Option<StartFacts>,
     /// SHA-256 (hex) of this unit's certificate of the internal CA (DER), if it has one.
@@ -349,43 +353,89 @@ pub struct Host {
     pub group: Option<Group>,
 }
 
-/// A download that failed. It is kept on this machine: lost, it costs a try too early.
+/// What came of asking for a plugin last. It is kept on this machine: lost, it costs a try too early.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// When, in seconds since the Unix epoch.
+    pub at: u64,
+    /// On what terms ([`crate::model::admission::Terms::fingerprint`]).
+    pub terms: String,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedFetch>,
+    /// What was served last, if anything was let in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How often in a row that was something else than before.
+    #[serde(default)]
+    pub changes: u32,
+}
+
+/// A download that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedFetch {
     /// When it failed first without a success since, in seconds since the Unix epoch.
     pub since: u64,
-    /// When it failed last.
-    pub at: u64,
     /// Why, in one line without a secret.
     pub reason: String,
-    /// On what terms ([`crate::model::admission::Terms::fingerprint`]): with others it may be tried
-    /// at once.
-    #[serde(default)]
-    pub terms: String,
+    /// Only a change of the content or of the terms helps.
+    pub lasting: bool,
 }
 
-impl FailedFetch {
-    /// A failure now, after `before`.
+impl Asked {
+    /// After asking now, and once before if at all.
     #[must_use]
-    pub fn after(before: Option<&Self>, now: u64, reason: &str, terms: &str) -> Self {
-        let before = before.filter(|before| before.terms == terms);
-        Self {
-            since: before.map_or(now, |before| before.since),
+    pub fn after(before: Option<&Self>, now: u64, terms: &str, outcome: &Fetched) -> Self {
+        let mut asked = Self {
             at: now,
-            reason: reason.to_owned(),
             terms: terms.to_owned(),
-        }
+            failed: None,
+            digest: before.and_then(|before| before.digest.clone()),
+            changes: before.map_or(0, |before| before.changes),
+        };
+        let digest = match outcome {
+            Fetched::Failed { reason, lasting } => {
+                let same = before.filter(|before| before.terms == terms);
+                let failed = same.and_then(|before| before.failed.as_ref());
+                asked.failed = Some(FailedFetch {
+                    since: failed.map_or(now, |failed| failed.since),
+                    reason: reason.clone(),
+                    lasting: *lasting,
+                });
+                return asked;
+            }
+            Fetched::Stored { digest } => digest.clone(),
+            Fetched::Empty => String::new(),
+        };
+        asked.changes = match &asked.digest {
+            Some(before) if *before != digest => asked.changes.saturating_add(1),
+            Some(_) | None => 0,
+        };
+        asked.digest = Some(digest);
+        asked
     }
 
-    /// Seconds until it may be tried again: half as long as it has failed, within limits, so that
-    /// an outage costs at most half of its time once more. None if it may be tried now.
+    /// Why it failed and for how many seconds it must not be tried again, if both are so. Half as
+    /// long as it has failed, within limits, so that an outage costs at most half of its time once
+    /// more.
     #[must_use]
-    pub fn wait_s(&self, now: u64) -> Option<u64> {
-        let wait = (self.at.saturating_sub(self.since) / 2)
+    pub fn waits(&self, now: u64, terms: &str) -> Option<(&FailedFetch, u64)> {
+        let failed = self.failed.as_ref().filter(|_| self.terms == terms)?;
+        let wait = (self.at.saturating_sub(failed.since) / 2)
             .clamp(limits::RETRY_FETCH_S, limits::RETRY_FETCH_MOST_S);
         let until = self.at.saturating_add(wait);
         // A failure in the future is of a clock that was wrong.
-        (self.at <= now && now < until).then(|| until - now)
+        (self.at <= now && now < until).then(|| (failed, until - now))
+    }
+
+    /// Whether so many seconds have passed since; twice as many for each change in a row, so that a
+    /// server that never gives the same twice has workers restart less and less often.
+    #[must_use]
+    pub fn is_older(&self, now: u64, seconds: u64) -> bool {
+        let often = 1_u64.checked_shl(self.changes).unwrap_or(u64::MAX);
+        let wait = seconds.saturating_mul(often);
+        let wait = wait.min(limits::CHECK_MOST_S.max(seconds));
+        now < self.at || self.at.saturating_add(wait) <= now
     }
 }
 
@@ -505,6 +555,8 @@ pub enum Fetched {
     Failed {
         /// The reason.
         reason: String,
+        /// Only a change of the content or of the terms helps.
+        lasting: bool,
     },
 }
 
@@ -521,7 +573,14 @@ pub struct Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::FailedFetch;
+    use super::*;
+
+    fn failed() -> Fetched {
+        Fetched::Failed {
+            reason: String::new(),
+            lasting: false,
+        }
+    }
 
     #[test]
     fn a_failed_fetch_waits_half_as_long_as_it_has_failed_within_limits() {
@@ -536,15 +595,42 @@ mod tests {
             (5000, 5000, 1000, None),
         ];
         for (since, at, now, expected) in rows {
-            let reason = String::new();
-            let terms = String::new();
-            let failed = FailedFetch {
-                since,
-                at,
-                reason,
-                terms,
-            };
-            assert_eq!(failed.wait_s(now), expected, "{since} {at} {now}");
+            let first = Asked::after(None, since, "a", &failed());
+            let asked = Asked::after(Some(&first), at, "a", &failed());
+            let wait = asked.waits(now, "a").map(|(_, wait_s)| wait_s);
+            assert_eq!(wait, expected, "{since} {at} {now}");
+            assert_eq!(asked.waits(now, "b"), None, "other terms");
         }
+    }
+
+    #[test]
+    fn what_changes_again_and_again_is_asked_for_less_often() {
+        let stored = |digest: &str| Fetched::Stored {
+            digest: digest.to_owned(),
+        };
+        let mut asked = None;
+        let rows = [
+            // What came; for how long it is not asked again.
+            (stored("a"), 600),
+            (stored("a"), 600),
+            (stored("b"), 1200),
+            (stored("c"), 2400),
+            (failed(), 2400),
+            (stored("d"), 4800),
+            (stored("d"), 600),
+            (Fetched::Empty, 1200),
+        ];
+        for (number, (outcome, wait)) in rows.iter().enumerate() {
+            let now = Asked::after(asked.as_ref(), 1000, "a", outcome);
+            assert!(!now.is_older(999 + wait, 600), "row {number}");
+            assert!(now.is_older(1000 + wait, 600), "row {number}");
+            assert!(now.is_older(900, 600), "a clock that was wrong");
+            asked = Some(now);
+        }
+        let restless = Asked {
+            changes: 99,
+            ..Asked::default()
+        };
+        assert!(restless.is_older(limits::CHECK_MOST_S, 600));
     }
 }

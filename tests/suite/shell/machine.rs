@@ -127,7 +127,7 @@ impl Machine {
         self.directory.path().join(below)
     }
 
-    fn write(&self, below: &str, text: &str) {
+    pub(super) fn write(&self, below: &str, text: &str) {
         let path = self.path(below);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -170,6 +170,20 @@ impl Machine {
             &format!("relations/connect-client:{id}/app.json"),
             &request.to_string(),
         );
+    }
+
+    /// Has Juju give back what the unit wrote into its peer databag, as it does once a hook is over.
+    pub(super) fn keep_peer_databag(&self) {
+        let mut bag = serde_json::Map::new();
+        for line in self.read("juju/written").lines() {
+            if let Some(text) = line.strip_prefix("workers:1 {")
+                && let Ok(Value::Object(set)) = serde_json::from_str(&format!("{{{text}"))
+            {
+                bag.extend(set);
+            }
+        }
+        assert!(!bag.is_empty(), "{}", self.read("juju/written"));
+        self.juju("relations/workers:1/kc_0.json", &json!(bag).to_string());
     }
 
     pub(super) fn hook(&self, name: &str) -> Outcome {

@@ -209,3 +209,95 @@ fn a_gateway_that_was_installed_and_not_restarted_is_restarted_later() {
     machine.good_hook("update-status");
     assert_eq!(restarts(), 1);
 }
+
+#[test]
+fn what_a_crash_left_half_unpacked_is_swept() {
+    let machine = deployed();
+    let places = [
+        "root/var/lib/kafka-connect/staging",
+        "root/opt/kafka-connect",
+        "root/opt/kafka-connect-jre",
+    ];
+    let before = places.map(|place| children(&machine.path(place)));
+    machine.write(&format!("{}/fetch-1/item/path/x.jar", places[0]), "x");
+    machine.write(&format!("{}/stray", places[0]), "x");
+    machine.write(&format!("{}/.unpack-1/libs/x.jar", places[1]), "x");
+    machine.write(&format!("{}/.download-1", places[1]), "x");
+    machine.write(&format!("{}/.unpack-1/bin/java", places[2]), "x");
+    machine.good_hook("update-status");
+    assert_eq!(places.map(|place| children(&machine.path(place))), before);
+}
+
+#[test]
+fn the_attached_plugin_is_taken_swapped_and_named_if_it_is_bad() {
+    let machine = Machine::new();
+    let file = machine.path("resources/connect-plugin/connect-plugin.tgz");
+    let stored = || {
+        let mut names = children(&machine.path("root/var/lib/kafka-connect/plugins"));
+        names.retain(|path| !path.ends_with(".references"));
+        names
+    };
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, testkit::archive::plugin::bundle()).unwrap();
+    for name in ["install", "start"] {
+        machine.good_hook(name);
+    }
+    machine.keep_peer_databag();
+    let first = stored();
+    assert_eq!(first.len(), 1, "{first:?}");
+    let properties = machine.read("root/etc/kafka-connect/worker.properties");
+    assert!(
+        properties.contains(&*first[0].to_string_lossy()),
+        "{properties}"
+    );
+    let asks = |calls: Vec<String>| {
+        let asks = |call: &String| call.starts_with("resource-get connect-plugin");
+        calls.iter().filter(|call| asks(call)).count()
+    };
+    assert_eq!(asks(machine.good_hook("update-status")), 0);
+
+    let outcome = machine.dispatch("actions/list-plugins", &[("JUJU_ACTION_UUID", "3")]);
+    assert!(outcome.success, "{}", outcome.stderr);
+    let answer = machine.read("juju/answers");
+    for expected in ["used-by=resource connect-plugin", ".jars=", "(sink)"] {
+        assert!(answer.contains(expected), "{expected} in {answer}");
+    }
+
+    // Juju replaces the file before the hook that says so.
+    std::fs::write(&file, "<html>").unwrap();
+    let calls = machine.good_hook("upgrade-charm").join("\n");
+    assert!(
+        calls.contains("resource connect-plugin: cannot use the plugin: "),
+        "{calls}"
+    );
+    assert_eq!(stored(), first);
+    let calls = machine.good_hook("update-status").join("\n");
+    assert!(
+        calls.contains("resource connect-plugin: cannot use the plugin: "),
+        "{calls}"
+    );
+
+    std::fs::write(&file, "").unwrap();
+    machine.good_hook("upgrade-charm");
+    let properties = machine.read("root/etc/kafka-connect/worker.properties");
+    assert!(
+        !properties.contains(&*first[0].to_string_lossy()),
+        "{properties}"
+    );
+}
+
+#[test]
+fn a_unit_without_an_attached_plugin_asks_juju_once() {
+    let machine = Machine::new();
+    let asks = |name| {
+        let calls = machine.good_hook(name);
+        let asks = |call: &&String| call.starts_with("resource-get connect-plugin");
+        calls.iter().filter(asks).count()
+    };
+    assert_eq!(asks("install"), 1);
+    machine.keep_peer_databag();
+    assert_eq!(
+        [asks("start"), asks("update-status"), asks("upgrade-charm")],
+        [0, 0, 1]
+    );
+}

@@ -37,6 +37,8 @@ pub struct Config {
     pub plugin_limits: PluginLimits,
     /// `plugin-allowed-hosts` and `plugin-allowed-sha256`: what is let in.
     pub plugin_allowed: Allowed,
+    /// `plugin-check-interval-s`: how often to look whether a URL serves something new; 0 for never.
+    pub plugin_check_interval_s: u64,
     /// `session-timeout-ms`.
     pub session_timeout_ms: u64,
     /// `heartbeat-interval-ms`.
@@ -191,6 +193,7 @@ impl Config {
             keep_connectors: reader.boolean("keep-connectors", false),
             plugin_limits: reader.plugin_limits(),
             plugin_allowed: reader.plugin_allowed(),
+            plugin_check_interval_s: reader.number("plugin-check-interval-s", 600, 0, 604_800),
             session_timeout_ms,
             heartbeat_interval_ms: reader.number("heartbeat-interval-ms", 1000, 100, 200_000),
             rebalance_delay_ms: reader.number("rebalance-delay-ms", 0, 0, 3_600_000),

@@ -201,6 +201,8 @@ pub struct UnitData {
     pub bundles: BTreeMap<RelationId, String>,
     /// Fingerprint of the URL that each of `bundles` came from.
     pub sources: BTreeMap<RelationId, String>,
+    /// What it holds of resource `connect-plugin`.
+    pub resource: Option<HeldResource>,
     /// Digests that its running worker proved to have loaded.
     pub loaded: BTreeSet<String>,
     /// Fingerprint of each client's credential that its gateway serves.
@@ -234,6 +236,18 @@ pub struct UnitData {
     /// It is going away. Juju says so only while relations depart; remembered here, so that a
     /// relation broken later is not mistaken for a client that left.
     pub leaving: bool,
+}
+
+/// What a unit holds of the plugin that the operator attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldResource {
+    /// Fingerprint of the file's identity on its machine.
+    pub source: String,
+    /// Digest, or [`NO_BUNDLE`].
+    pub digest: String,
+    /// Digest of the one before, until its worker has loaded this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
 }
 
 /// A start that has not succeeded yet.

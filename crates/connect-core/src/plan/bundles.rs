@@ -1,17 +1,22 @@
 //! Which plugin bundles this unit holds for its clients, and which it has yet to fetch.
 
+mod resource;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rolling::is_healthy;
 use super::{Step, steps, trial};
 use crate::fingerprint;
-use crate::limits::RETRY_FETCH_S;
+use crate::limits::{AGREE_S, RETRY_FETCH_S};
 use crate::model::Model;
 use crate::model::admission::Terms;
 use crate::model::client::{Client, Plugin, Request};
-use crate::model::peer::{NO_BUNDLE, Peers};
-use crate::observation::{Fetched, Hook, Host, RelationId};
+use crate::model::peer::{HeldResource, NO_BUNDLE, Peers};
+use crate::observation::{Asked, Fetched, Hook, Host, RelationId};
 use crate::secret::Secret;
+
+/// Name of the resource with a plugin of the operator's own.
+pub const PLUGIN_RESOURCE: &str = "connect-plugin";
 
 /// The bundles of the clients whose relation stays.
 #[derive(Debug, Default)]
@@ -22,10 +27,16 @@ pub struct Bundles {
     pub fetch: BTreeMap<RelationId, Secret<String>>,
     /// On what terms; without any nothing is fetched.
     pub terms: Option<Terms>,
-    /// Why a client's bundle is not here or not loaded.
+    /// Why a client's bundle is not here or not loaded, or not the one it should be.
     pub faults: BTreeMap<RelationId, String>,
-    /// When the first of the failed downloads may be tried again, in seconds.
-    pub retry_after_s: Option<u64>,
+    /// What we hold of resource `connect-plugin`; none until it was asked for.
+    pub resource: Option<HeldResource>,
+    /// What to take of that resource.
+    pub admit: Option<Admit>,
+    /// Why its plugin is not here or not loaded.
+    pub resource_fault: Option<String>,
+    /// Seconds until each of the faults that may go by themselves is looked at again.
+    pub retry_after_s: Vec<u64>,
     /// Digests that belong on the plugin path.
     pub wanted: BTreeSet<String>,
 }
@@ -37,6 +48,23 @@ pub struct Held {
     pub digest: String,
     /// Fingerprint of the URL it came from; empty without a URL.
     pub source: String,
+}
+
+/// A resource's file to take into the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admit {
+    /// The file.
+    pub path: String,
+    /// Fingerprint of its identity.
+    pub source: String,
+}
+
+impl Bundles {
+    /// Whether something is on its way into the store.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        !self.fetch.is_empty() || self.admit.is_some()
+    }
 }
 
 /// Compares what clients ask for with what is in the store.
@@ -64,6 +92,7 @@ pub fn assess(model: &Model<'_>) -> Bundles {
                 bundles
                     .faults
                     .insert(*id, format!("stops the worker: {cause}"));
+                bundles.retry_after_s.push(RETRY_FETCH_S);
                 // What clients were told of last, if it is still here.
                 let told = peers.application.clients.get(id);
                 bundles.wanted.extend(
@@ -77,6 +106,7 @@ pub fn assess(model: &Model<'_>) -> Bundles {
             bundles.held.insert(*id, held);
         }
     }
+    bundles.hold_resource(model, peers);
     // Whatever kept it away must not come from a plugin that nobody has tried.
     if is_lost(model, peers) || leaves_trying(model, peers) {
         let proven = trial::proven(peers);
@@ -92,6 +122,7 @@ pub fn assess(model: &Model<'_>) -> Bundles {
     if bundles.terms.is_none() {
         // A list of what is allowed that cannot be read allows nothing.
         bundles.fetch.clear();
+        bundles.admit = None;
     }
     // A step that failed was reported without an outcome: not again in this hook.
     for failure in &model.seen.failures {
@@ -101,9 +132,13 @@ pub fn assess(model: &Model<'_>) -> Bundles {
         {
             bundles.fetch.remove(&id);
             bundles.faults.insert(id, failure.reason.clone());
+            bundles.retry_after_s.push(RETRY_FETCH_S);
         }
     }
     unlisted(model, &mut bundles);
+    if bundles.resource_fault.is_none() {
+        bundles.resource_fault = resource::unlisted(model, &bundles);
+    }
     bundles
 }
 
@@ -144,21 +179,27 @@ impl Bundles {
                 digest: NO_BUNDLE.to_owned(),
                 source,
             }),
-            (Some(Fetched::Failed { reason }), before) => {
-                let known = failed(model, self, &source);
+            (fetched, Some(before)) if before.source == source => {
+                let asked = host.asked.get(&source);
+                let lasting = asked
+                    .and_then(|asked| asked.failed.as_ref())
+                    .filter(|failed| failed.lasting);
+                if fetched.is_none() && self.is_due(model, peers, id, &before, asked) {
+                    self.fetch.insert(id, url.clone());
+                } else if let Some(failed) = lasting {
+                    // That a server is down, on the other hand, changes nothing.
+                    self.faults.insert(id, failed.reason.clone());
+                }
+                Some(before)
+            }
+            (Some(Fetched::Failed { reason, .. }), before) => {
+                let known = self.waits(host, model.seen.now, &source);
                 let wait_s = known.map_or(RETRY_FETCH_S, |(_, wait_s)| wait_s);
                 self.fail(id, reason.clone(), wait_s);
                 before
             }
-            (None, Some(before))
-                if before.source == source && differs(model, peers, id, &before) =>
-            {
-                self.fetch.insert(id, url.clone());
-                Some(before)
-            }
-            (_, Some(before)) if before.source == source => Some(before),
             (_, before) => {
-                match failed(model, self, &source) {
+                match self.waits(host, model.seen.now, &source) {
                     Some((reason, wait_s)) => self.fail(id, reason, wait_s),
                     None => drop(self.fetch.insert(id, url.clone())),
                 }
@@ -169,8 +210,48 @@ impl Bundles {
 
     fn fail(&mut self, id: RelationId, reason: String, wait_s: u64) {
         self.faults.insert(id, reason);
-        let wait_s = self.retry_after_s.map_or(wait_s, |other| other.min(wait_s));
-        self.retry_after_s = Some(wait_s);
+        self.retry_after_s.push(wait_s);
+    }
+
+    /// Why asking failed if it is not to be tried again yet, and for how long, in seconds.
+    fn waits(&self, host: &Host, now: u64, source: &str) -> Option<(String, u64)> {
+        let terms = self.terms.as_ref()?.fingerprint();
+        let (failed, wait_s) = host.asked.get(source)?.waits(now, &terms)?;
+        Some((failed.reason.clone(), wait_s))
+    }
+
+    /// Whether to look if a URL still serves what it served.
+    fn is_due(
+        &self,
+        model: &Model<'_>,
+        peers: &Peers,
+        id: RelationId,
+        held: &Held,
+        asked: Option<&Asked>,
+    ) -> bool {
+        let Some(terms) = &self.terms else {
+            return false;
+        };
+        let now = model.seen.now;
+        let is_older = |seconds: u64| asked.is_none_or(|asked| asked.is_older(now, seconds));
+        let other_terms =
+            asked.is_some_and(|asked| asked.failed.is_some() && asked.terms != terms.fingerprint());
+        // Hooks that others wait for do not look: a slow server would cost them seconds.
+        let looks = model.seen.hook == Hook::UpdateStatus;
+        let interval_s = model.config.plugin_check_interval_s;
+        let served = peers.application.clients.contains_key(&id);
+        other_terms
+            || looks && interval_s > 0 && is_older(interval_s)
+            || differs(peers, id, held) && (looks || served && is_older(AGREE_S))
+    }
+
+    /// Digests that are somebody's, wanted or not.
+    pub(super) fn is_held(&self, digest: &String) -> bool {
+        let resource = self.resource.iter();
+        self.held.values().any(|held| held.digest == *digest)
+            || resource
+                .flat_map(|held| held.previous.iter().chain([&held.digest]))
+                .any(|held| held == digest)
     }
 }
 
@@ -180,16 +261,6 @@ fn before(host: &Host, peers: &Peers, id: RelationId) -> Option<Held> {
     let digest = digest.filter(|digest| in_store(host, digest))?.clone();
     let source = peers.ours.sources.get(&id).cloned().unwrap_or_default();
     Some(Held { digest, source })
-}
-
-/// Why a download failed that is not to be tried again yet, and for how long, in seconds.
-fn failed(model: &Model<'_>, bundles: &Bundles, source: &str) -> Option<(String, u64)> {
-    let failed = model.seen.host.failed_fetches.get(source)?;
-    let terms = bundles.terms.as_ref()?;
-    if failed.terms != terms.fingerprint() {
-        return None;
-    }
-    Some((failed.reason.clone(), failed.wait_s(model.seen.now)?))
 }
 
 /// Why what a client has here would not be let in any more. It stays all the same: taking it away
@@ -238,15 +309,14 @@ fn rejected<'a>(peers: &'a Peers, digest: &String) -> Option<&'a String> {
 /// Whether another unit got something else from the same URL, because it changed between two
 /// downloads. Looked into now and then only: a server that never gives the same twice must not
 /// keep the units downloading.
-fn differs(model: &Model<'_>, peers: &Peers, id: RelationId, held: &Held) -> bool {
-    model.seen.hook == Hook::UpdateStatus
-        && peers.others.values().any(|unit| {
-            unit.sources.get(&id) == Some(&held.source)
-                && unit
-                    .bundles
-                    .get(&id)
-                    .is_some_and(|digest| *digest != held.digest)
-        })
+fn differs(peers: &Peers, id: RelationId, held: &Held) -> bool {
+    peers.others.values().any(|unit| {
+        unit.sources.get(&id) == Some(&held.source)
+            && unit
+                .bundles
+                .get(&id)
+                .is_some_and(|digest| *digest != held.digest)
+    })
 }
 
 /// A healthy worker that was started with a bundle and does not list its classes.
@@ -263,11 +333,12 @@ fn unlisted(model: &Model<'_>, bundles: &mut Bundles) {
         if !started.plugins.contains(&held.digest) {
             continue;
         }
-        if let Some(class) = bundle.classes.difference(&worker.plugin_classes).next() {
-            bundles
-                .faults
-                .entry(*id)
-                .or_insert_with(|| format!("the worker cannot load {class}"));
+        if let Some(class) = bundle.classes.difference(&worker.plugin_classes).next()
+            && !bundles.faults.contains_key(id)
+        {
+            let fault = format!("the worker cannot load {class}");
+            bundles.faults.insert(*id, fault);
+            bundles.retry_after_s.push(RETRY_FETCH_S);
         }
     }
 }
@@ -315,7 +386,13 @@ pub fn bring(host: &Host, bundles: &Bundles) -> Vec<Step> {
         let fetch = bundles.fetch.iter();
         fetch.map(|(id, url)| steps::fetch(*id, url, terms))
     });
-    restore.chain(fetch).collect()
+    let admit = bundles.terms.iter().zip(&bundles.admit);
+    let admit = admit.map(|(terms, admit)| Step::AdmitResource {
+        path: admit.path.clone(),
+        source: admit.source.clone(),
+        terms: terms.clone(),
+    });
+    restore.chain(fetch).chain(admit).collect()
 }
 
 /// The steps that take bundles away that nobody wants. What a running worker was started with is
@@ -333,12 +410,11 @@ pub fn put_away(model: &Model<'_>, bundles: &Bundles, worker_stopped: bool) -> V
             .filter(|(id, _)| model.clients.contains_key(id))
             .any(|(_, client)| client.digest == *digest)
     };
-    let held = |digest: &String| bundles.held.values().any(|held| held.digest == *digest);
     let running = |digest: &String| match &host.started {
         Some(started) => started.plugins.contains(digest),
         None => !worker_stopped,
     };
-    let in_use = |digest: &String| running(digest) || told(digest) || held(digest);
+    let in_use = |digest: &String| running(digest) || told(digest) || bundles.is_held(digest);
     let unwanted = |digest: &&String| !bundles.wanted.contains(*digest);
     let stored = host.bundles.keys().filter(unwanted).map(|digest| {
         if in_use(digest) {

@@ -186,6 +186,16 @@ pub enum Step {
         /// What it may cost, what is let in, and whom to trust.
         terms: Terms,
     },
+    /// Check and store the plugin of resource `connect-plugin`; the outcome is observed as
+    /// `admitted`.
+    AdmitResource {
+        /// The resource's file.
+        path: String,
+        /// Fingerprint of its identity.
+        source: String,
+        /// What it may cost; what is allowed is said of clients only.
+        terms: Terms,
+    },
     /// Issue this unit's certificate from the internal CA and write certificate and key (the CA's
     /// own file and the note of what was issued are ordinary `WriteFile` steps).
     IssueCertificate {
@@ -234,6 +244,12 @@ pub enum Step {
     RemoveBundle {
         /// Digest.
         digest: String,
+    },
+    /// Delete a file or directory that nobody needs: what a step that was cut short left, or a
+    /// program that was replaced.
+    Sweep {
+        /// Path.
+        path: String,
     },
     /// `systemctl daemon-reload`.
     ReloadUnits,

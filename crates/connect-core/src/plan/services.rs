@@ -111,7 +111,7 @@ pub(super) fn worker(
     let unit = || WORKER_SERVICE.to_owned();
     match &goal.worker {
         WorkerGoal::Keep => Vec::new(),
-        WorkerGoal::Run { .. } if !bundles.fetch.is_empty() => {
+        WorkerGoal::Run { .. } if bundles.is_coming() => {
             // Whatever is being fetched is wanted by the next start: one start instead of two.
             Vec::new()
         }

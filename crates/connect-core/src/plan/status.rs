@@ -162,6 +162,9 @@ pub(super) fn clients(model: &Model<'_>, bundles: &Bundles) -> Vec<Finding> {
             }
         }
     }
+    if let Some(fault) = &bundles.resource_fault {
+        findings.push(Finding::new(Id::ResourcePlugin, [("fault", fault)]));
+    }
     let connectors = model
         .seen
         .worker
@@ -202,9 +205,7 @@ fn has_failed(connector: &Connector) -> bool {
 /// When to look again although no event may come, in seconds.
 pub(super) fn wake(model: &Model<'_>, standing: Standing, bundles: &Bundles) -> Vec<u64> {
     let mut wake = Vec::new();
-    if !bundles.faults.is_empty() {
-        wake.push(bundles.retry_after_s.unwrap_or(limits::RETRY_FETCH_S));
-    }
+    wake.extend(&bundles.retry_after_s);
     if model
         .seen
         .failures

@@ -17,6 +17,8 @@ impl Step {
             Self::InstallWorkload { directory, .. } => format!("install Kafka as {directory}"),
             Self::InstallGateway { path, .. } => format!("install the gateway as {path}"),
             Self::FetchBundle { client, .. } => format!("fetch the plugin of client {client}"),
+            Self::AdmitResource { .. } => "take the plugin of resource connect-plugin".to_owned(),
+            Self::Sweep { path } => format!("sweep {path}"),
             Self::IssueCertificate {
                 certificate_path, ..
             } => {
@@ -51,6 +53,8 @@ impl Step {
             | Self::CreateDirectory { .. }
             | Self::InstallWorkload { .. }
             | Self::InstallGateway { .. }
+            | Self::AdmitResource { .. }
+            | Self::Sweep { .. }
             | Self::IssueCertificate { .. }
             | Self::WriteFile { .. }
             | Self::RemoveFile { .. }
@@ -76,6 +80,7 @@ impl Step {
                 | Self::InstallJre { .. }
                 | Self::InstallWorkload { .. }
                 | Self::FetchBundle { .. }
+                | Self::AdmitResource { .. }
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The difference between this machine and its goal, as ordered steps.
 
 use super::bundles::{self, Bundles};
-use super::goal::{FileGoal, Goal, WorkerGoal};
+use super::goal::{self, FileGoal, Goal, WorkerGoal};
 use super::rolling::{Rolling, Standing};
 use super::users::Users;
 use super::{OnFailure, Step, services, unit};
@@ -35,7 +35,9 @@ pub fn diff(
     layout: &Layout,
 ) -> Vec<Step> {
     let host = &model.seen.host;
-    let mut steps = foundation(goal, host);
+    // What is there now is nobody's: one hook at a time runs, and its own steps are yet to come.
+    let mut steps: Vec<Step> = host.debris.iter().map(|path| sweep(path.clone())).collect();
+    steps.extend(foundation(goal, host));
     // Early, so that no other trouble keeps a removed user in.
     steps.extend(goal.users_file.iter().filter_map(|file| write(file, host)));
     steps.extend(goal.install.iter().cloned());
@@ -92,6 +94,9 @@ pub fn diff(
     if standing != Standing::Outdated || rolling.may_restart {
         steps.extend(bundles::put_away(model, bundles, stopped));
     }
+    if standing == Standing::Fit {
+        steps.extend(goal::replaced(model, goal, layout).into_iter().map(sweep));
+    }
     if let Some(users) = users
         && unit::gateway_runs(model)
         && goal.gateway.is_some()
@@ -103,6 +108,10 @@ pub fn diff(
         });
     }
     without_failed(model, steps)
+}
+
+fn sweep(path: String) -> Step {
+    Step::Sweep { path }
 }
 
 /// Users and directories that everything else rests on.

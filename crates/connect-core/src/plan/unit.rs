@@ -87,7 +87,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
     let fit = standing == Standing::Fit
         && serves
         && speaks
-        && bundles.fetch.is_empty()
+        && !bundles.is_coming()
         && bundles.wanted.is_subset(&loaded)
         && host
             .gateway
@@ -135,6 +135,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
             .filter(|(_, held)| !held.source.is_empty())
             .map(|(id, held)| (*id, held.source.clone()))
             .collect(),
+        resource: bundles.resource.clone(),
         loaded,
         users,
         wants_turn: rolling.wants.clone(),
@@ -191,9 +192,8 @@ fn rejected_bundles(
     bundles: &Bundles,
     verdict: Option<&Verdict>,
 ) -> BTreeMap<String, String> {
-    let held = |digest: &String| bundles.held.values().any(|held| held.digest == *digest);
     let mut rejected = before.rejected_bundles.clone();
-    rejected.retain(|digest, _| held(digest) && !tries_again(model));
+    rejected.retain(|digest, _| bundles.is_held(digest) && !tries_again(model));
     if let Some(Verdict::Bundles(guilty)) = verdict {
         rejected.extend(guilty.clone());
     }

@@ -176,6 +176,10 @@ catalogue! {
         "connect-client:{relation} ({application}): plugin-url: {fault}"
         "A client's plugin could not be fetched, or not be loaded. It gets no credentials until it is; the download is tried again."
         "See to the client's plugin server or archive."
+    ResourcePlugin "resource-plugin" Active
+        "resource connect-plugin: {fault}"
+        "The plugin that the operator attached cannot be taken or loaded on this unit. What was attached before stays, as far as it worked; clients are not affected."
+        "Attach another file with `juju attach-resource`, or an empty one for none."
     ClientPlain "client-plain" Active
         "connect-client:{relation} ({application}): username is in plain text"
         "The databag carries credentials in plain text, from before this charm."

@@ -41,6 +41,8 @@ const ADDRESS: &str = "address";
 const PEER_ADDRESS: &str = "peer-address";
 const BUNDLES: &str = "bundles";
 const SOURCES: &str = "sources";
+/// Also read by whoever decides whether to ask Juju for the resource.
+pub const RESOURCE: &str = "resource";
 const LOADED: &str = "loaded";
 const USERS: &str = "users";
 const WANTS_TURN: &str = "wants-turn";
@@ -56,11 +58,12 @@ const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 20] = [
+pub const UNIT_KEYS: [&str; 21] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
     SOURCES,
+    RESOURCE,
     LOADED,
     USERS,
     WANTS_TURN,
@@ -143,6 +146,7 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         peer_address: plain(PEER_ADDRESS).and_then(|text| text.parse().ok()),
         bundles: json(bag, BUNDLES).unwrap_or_default(),
         sources: json(bag, SOURCES).unwrap_or_default(),
+        resource: json(bag, RESOURCE),
         loaded: json(bag, LOADED).unwrap_or_default(),
         users: json(bag, USERS).unwrap_or_default(),
         wants_turn: plain(WANTS_TURN),
@@ -170,6 +174,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         peer_address,
         bundles,
         sources,
+        resource,
         loaded,
         users,
         wants_turn,
@@ -195,6 +200,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         ),
         (BUNDLES, map(bundles)),
         (SOURCES, map(sources)),
+        (RESOURCE, resource.as_ref().map(text)),
         (LOADED, (!loaded.is_empty()).then(|| text(loaded))),
         (USERS, map(users)),
         (WANTS_TURN, wants_turn.clone()),

@@ -1,6 +1,6 @@
 //! Plugins that come, fail, change and differ, from a client's request to the worker.
 
-use connect_core::observation::{ConfigValue, Hook};
+use connect_core::observation::{ConfigValue, Hook, Reading, Resource};
 use connect_core::plan::State;
 
 use crate::world::*;
@@ -230,4 +230,284 @@ fn a_list_that_cannot_be_read_lets_nothing_in() {
     world.settle();
     world.assert_sound();
     assert!(published(&world, 7));
+}
+
+/// Once the interval between two looks has passed on every unit.
+fn look(world: &mut World) {
+    world.now += 600;
+    for number in world.units.keys().copied().collect::<Vec<_>>() {
+        world.hook(number, Hook::UpdateStatus);
+    }
+    world.settle();
+    world.assert_sound();
+}
+
+#[test]
+fn new_content_at_the_same_url_is_noticed_and_swapped_in_one_roll() {
+    let mut world = World::new(3);
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    let (before, asked) = (world.clients[&7].ours.clone(), world.fetches);
+    look(&mut world);
+    assert_eq!(starts(&world), [1, 1, 1], "nothing is new");
+    assert_eq!(world.fetches, asked + 3);
+    world.serve_plugin(URL, TWO);
+    world.hook(0, Hook::UpdateStatus);
+    world.settle();
+    assert_eq!(world.fetches, asked + 3, "not yet");
+    look(&mut world);
+    assert_eq!(starts(&world), [2, 2, 2]);
+    for machine in world.units.values() {
+        let store: Vec<&String> = machine.host.bundles.keys().collect();
+        assert_eq!(store, [TWO]);
+        assert!(machine.host.retired.is_empty());
+    }
+    assert_eq!(world.clients[&7].ours, before);
+}
+
+#[test]
+fn units_do_not_wait_for_the_next_look_to_agree_on_what_is_new() {
+    let mut world = World::new(2);
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    world.serve_plugin(URL, TWO);
+    world.now += 600;
+    world.hook(0, Hook::UpdateStatus);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [2, 2]);
+    assert!(world.units[&1].host.bundles.contains_key(TWO));
+}
+
+#[test]
+fn a_server_that_is_down_after_the_first_fetch_changes_nothing() {
+    let mut world = World::new(2);
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    let (before, served) = (world.clients[&7].ours.clone(), world.plugins.clone());
+    world.plugins.clear();
+    for _ in 0..3 {
+        look(&mut world);
+        for number in 0..2 {
+            let last = world.hook(number, reconcile()).last;
+            assert_eq!(
+                (last.status.message.as_str(), last.wake_after_s),
+                ("", None)
+            );
+        }
+    }
+    assert_eq!(starts(&world), [1, 1]);
+    assert_eq!(world.clients[&7].ours, before);
+    world.plugins = served;
+    look(&mut world);
+    assert_eq!(starts(&world), [1, 1]);
+}
+
+#[test]
+fn new_content_that_is_refused_or_stops_a_worker_leaves_the_old_one() {
+    let mut world = World::new(2);
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    world.lasting = true;
+    let refused = Served::Fault("it has more than 7 entries".to_owned());
+    world.plugins.insert(URL.to_owned(), refused);
+    look(&mut world);
+    assert_eq!(starts(&world), [1, 1]);
+    let last = world.hook(1, reconcile()).last;
+    let expected = "connect-client:7 (mysql): plugin-url: it has more than 7 entries";
+    assert_eq!(
+        (last.status.message.as_str(), last.wake_after_s),
+        (expected, None)
+    );
+
+    world.serve_plugin(URL, "bad0");
+    look(&mut world);
+    let tried: u32 = starts(&world).iter().sum();
+    assert_eq!(
+        tried,
+        4,
+        "one unit tried it and went back: {:?}",
+        starts(&world)
+    );
+    for machine in world.units.values() {
+        let started = machine.host.started.clone().unwrap();
+        assert!(
+            machine.healthy && started.plugins.contains(ONE),
+            "{started:?}"
+        );
+    }
+    let message = world.hook(1, reconcile()).last.status.message;
+    assert!(
+        message.contains("plugin-url: stops the worker: "),
+        "{message}"
+    );
+
+    world.serve_plugin(URL, TWO);
+    look(&mut world);
+    // What changes again and again is looked at less often.
+    look(&mut world);
+    look(&mut world);
+    for machine in world.units.values() {
+        let store: Vec<&String> = machine.host.bundles.keys().collect();
+        assert_eq!(store, [TWO]);
+    }
+    assert_eq!(world.hook(1, reconcile()).last.status.message, "");
+}
+
+#[test]
+fn a_server_that_never_gives_the_same_twice_restarts_workers_less_and_less_often() {
+    let mut world = World::new(1);
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    for number in 0..30 {
+        world.serve_plugin(URL, &format!("{number:064}"));
+        look(&mut world);
+    }
+    // Looks after 1, 2, 4, 8 and 16 intervals or a little more.
+    assert!((4..=6).contains(&starts(&world)[0]), "{:?}", starts(&world));
+    // An operator who does not want any of it:
+    let value = ConfigValue::Integer(0);
+    world
+        .config
+        .insert("plugin-check-interval-s".to_owned(), value);
+    let asked = world.fetches;
+    world.now += 10_000_000;
+    look(&mut world);
+    assert_eq!(world.fetches, asked);
+}
+
+fn attach(world: &mut World, path: &str, bytes: u64) {
+    let resource = Resource {
+        path: path.to_owned(),
+        bytes,
+        identity: format!("{bytes} {path}"),
+    };
+    let reading = Reading::Known(resource);
+    world.resources.insert("connect-plugin".to_owned(), reading);
+}
+
+#[test]
+fn the_attached_plugin_is_loaded_by_every_worker_and_swapped() {
+    let mut world = World::new(2);
+    world.serve_plugin("/res/one", ONE);
+    attach(&mut world, "/res/one", 10);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [1, 1], "the first start has it already");
+    for machine in world.units.values() {
+        assert!(machine.host.started.as_ref().unwrap().plugins.contains(ONE));
+    }
+    // The same content from a client is the same bundle.
+    world.serve_plugin(URL, ONE);
+    world.add_client(7, "mysql", URL);
+    world.settle();
+    assert!(published(&world, 7));
+    assert_eq!(starts(&world), [1, 1]);
+    // Nobody looks for it again, and it stays.
+    world.resources.remove("connect-plugin");
+    world.clients.clear();
+    world.settle();
+    assert_eq!(starts(&world), [1, 1]);
+
+    let asked = world.fetches;
+    world.serve_plugin("/res/two", TWO);
+    attach(&mut world, "/res/two", 10);
+    world.settle();
+    world.assert_sound();
+    assert_eq!((starts(&world), world.fetches), (vec![2, 2], asked + 2));
+    for machine in world.units.values() {
+        assert!(machine.host.bundles.keys().eq([TWO]));
+    }
+    // An empty file is none. Workers need not restart for less, and may still have it open.
+    attach(&mut world, "/res/none", 0);
+    world.settle();
+    world.assert_sound();
+    for machine in world.units.values() {
+        assert!(machine.host.bundles.is_empty());
+        assert!(machine.host.retired.iter().eq([TWO]));
+    }
+    assert_eq!(starts(&world), [2, 2]);
+}
+
+#[test]
+fn an_attached_plugin_that_is_bad_is_named_and_the_one_before_stays() {
+    let mut world = World::new(2);
+    world.serve_plugin("/res/one", ONE);
+    attach(&mut world, "/res/one", 10);
+    world.settle();
+    for (path, serves, expected) in [
+        (
+            "/res/html",
+            "",
+            "resource connect-plugin: it is not an archive",
+        ),
+        (
+            "/res/bad",
+            "bad0",
+            "resource connect-plugin: stops the worker: NoClassDefFoundError: com/example/Missing",
+        ),
+    ] {
+        if !serves.is_empty() {
+            world.serve_plugin(path, serves);
+        }
+        let asked = world.fetches;
+        attach(&mut world, path, 10);
+        world.settle();
+        world.settle();
+        world.assert_sound();
+        assert_eq!(world.fetches, asked + 2, "once a unit: {path}");
+        for number in 0..2 {
+            let status = world.hook(number, reconcile()).last.status;
+            assert_eq!(
+                (status.state, status.message.as_str()),
+                (State::Active, expected)
+            );
+            let machine = &world.units[&number];
+            let started = machine.host.started.clone().unwrap();
+            assert!(
+                machine.healthy && started.plugins.contains(ONE),
+                "{started:?}"
+            );
+        }
+    }
+    world.serve_plugin("/res/two", TWO);
+    attach(&mut world, "/res/two", 10);
+    world.settle();
+    world.assert_sound();
+    assert_eq!(world.hook(1, reconcile()).last.status.message, "");
+    for machine in world.units.values() {
+        assert!(machine.host.bundles.keys().eq([TWO]));
+    }
+}
+
+#[test]
+fn what_a_crash_left_and_programs_that_were_replaced_are_swept() {
+    let mut world = World::new(2);
+    world.settle();
+    let debris = "/var/lib/kafka-connect/staging/fetch-x".to_owned();
+    let machine = world.units.get_mut(&0).unwrap();
+    machine.host.debris.insert(debris);
+    // Before a worker has run with what is wanted, all that it may go back to stays.
+    let kafka = |identity: &str| {
+        Reading::Known(Resource {
+            path: "/res/kafka.tgz".to_owned(),
+            bytes: 10,
+            identity: identity.to_owned(),
+        })
+    };
+    world.resources.insert("kafka".to_owned(), kafka("10-2"));
+    world.hook(0, reconcile());
+    assert!(world.units[&0].host.debris.is_empty());
+    assert_eq!(world.units[&0].host.workloads.len(), 2);
+    world.settle();
+    world.assert_sound();
+    for machine in world.units.values() {
+        assert_eq!(machine.host.workloads.len(), 1);
+    }
+    assert_eq!(starts(&world), [2, 2]);
 }

@@ -377,14 +377,17 @@ impl Draw<'_> {
                     .into_iter()
                     .collect(),
             },
-            resources: BTreeMap::from([(
-                "kafka".to_owned(),
-                self.reading(Resource {
-                    path: "/r".to_owned(),
-                    bytes: 1,
-                    identity: "i".to_owned(),
-                }),
-            )]),
+            resources: ["kafka", "connect-plugin"]
+                .into_iter()
+                .map(|name| {
+                    let resource = Resource {
+                        path: "/r".to_owned(),
+                        bytes: self.below(2) as u64,
+                        identity: "i".to_owned(),
+                    };
+                    (name.to_owned(), self.reading(resource))
+                })
+                .collect(),
             opened_ports: self
                 .bag(&["8083/tcp", "9000/tcp", "x", "1/udp"])
                 .into_keys()
@@ -400,12 +403,16 @@ impl Draw<'_> {
                     Fetched::Empty,
                     Fetched::Failed {
                         reason: "HTTP 404".to_owned(),
+                        lasting: self.yes(),
                     },
                 ];
                 BTreeMap::from([(self.id(), outcomes[self.below(3)].clone())])
             } else {
                 BTreeMap::new()
             },
+            admitted: self.yes().then(|| Fetched::Stored {
+                digest: "aaaa".to_owned(),
+            }),
             failures: if self.below(4) == 0 {
                 vec![Failure {
                     step: "reload systemd units".to_owned(),

@@ -170,6 +170,10 @@ pub struct World {
     pub secrets: BTreeMap<String, SimSecret>,
     pub peer_bag: Databag,
     pub plugins: BTreeMap<String, Served>,
+    /// Faults of plugin servers are such that only a change helps.
+    pub lasting: bool,
+    /// How often somebody asked for a plugin.
+    pub fetches: u32,
     pub connectors: BTreeMap<String, Connector>,
     pub group: Group,
     pub actions: u32,
@@ -234,6 +238,8 @@ impl World {
             secrets: BTreeMap::new(),
             peer_bag: Databag::new(),
             plugins: BTreeMap::new(),
+            lasting: false,
+            fetches: 0,
             connectors: BTreeMap::new(),
             group: Group::default(),
             actions: 0,
@@ -503,6 +509,7 @@ impl World {
 struct Passing {
     minted: BTreeMap<String, SimSecret>,
     fetched: BTreeMap<RelationId, Fetched>,
+    admitted: Option<Fetched>,
     failures: Vec<Failure>,
     done: BTreeSet<String>,
     round: u32,

@@ -9,7 +9,7 @@ use super::tls::Door;
 use super::users::Users;
 use super::{Owner, Step};
 use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WORKER_USER};
-use crate::model::Model;
+use crate::model::{Model, options};
 use crate::observation::StartFacts;
 use crate::render::units;
 use crate::secret::Secret;
@@ -85,6 +85,10 @@ pub struct Goal {
     pub worker: WorkerGoal,
     /// Kafka version of the workload, once installed.
     pub version: Option<String>,
+    /// Directory of the workload, once installed.
+    pub workload: Option<String>,
+    /// The `java` that is to run it.
+    pub java: Option<String>,
 }
 
 fn owner(user: &str, group: &str) -> Owner {
@@ -163,8 +167,39 @@ pub fn machine(
             layout,
             findings,
         ),
-        version: workload.map(|(_, version)| version),
+        version: workload.as_ref().map(|(_, version)| version.clone()),
+        workload: workload.map(|(directory, _)| directory),
+        java: java.map(ToOwned::to_owned),
     }
+}
+
+/// Programs that were replaced and that nobody needs any more, given that the worker runs with what
+/// is wanted. As long as some unit has not run with the newest options, all may have to go back.
+#[must_use]
+pub fn replaced(model: &Model<'_>, goal: &Goal, layout: &Layout) -> Vec<String> {
+    let Some(peers) = &model.peers else {
+        return Vec::new();
+    };
+    let values = options::of(&model.options);
+    let units = std::iter::once(&peers.ours).chain(peers.others.values());
+    let mut proven = units.filter_map(|unit| Some(&unit.good.as_ref()?.options));
+    let (Some(workload), Some(java)) = (&goal.workload, &goal.java) else {
+        return Vec::new();
+    };
+    if model.rejection.is_some() || !proven.all(|proven| *proven == values) {
+        return Vec::new();
+    }
+    let host = &model.seen.host;
+    let below = |directory: String, name: &String| format!("{directory}/{name}");
+    let workloads = host
+        .workloads
+        .keys()
+        .map(|name| below(layout.workloads(), name));
+    let jres = host.jres.iter().map(|name| below(layout.jres(), name));
+    workloads
+        .filter(|path| path != workload)
+        .chain(jres.filter(|path| !java.starts_with(&format!("{path}/"))))
+        .collect()
 }
 
 fn unit(layout: &Layout, name: &str) -> String {

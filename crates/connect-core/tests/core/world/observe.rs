@@ -188,6 +188,7 @@ impl World {
                 .map(|(other, _)| format!("{APP}/{other}"))
                 .collect(),
             fetched: passing.fetched.clone(),
+            admitted: passing.admitted.clone(),
             failures: passing.failures.clone(),
             done: passing.done.clone(),
             round: passing.round,

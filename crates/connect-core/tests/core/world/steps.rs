@@ -65,6 +65,7 @@ impl World {
                     {
                         Fetched::Failed {
                             reason: "the operator does not allow it".to_owned(),
+                            lasting: true,
                         }
                     }
                     Some(Served::Archive {
@@ -85,23 +86,58 @@ impl World {
                     Some(Served::Empty) => Fetched::Empty,
                     Some(Served::Fault(reason)) => Fetched::Failed {
                         reason: reason.clone(),
+                        lasting: self.lasting,
                     },
                     None => Fetched::Failed {
                         reason: "connection refused".to_owned(),
+                        lasting: false,
                     },
                 };
-                let (now, source) = (self.now, fingerprint::short(url.expose().as_bytes()));
-                match &outcome {
-                    Fetched::Failed { reason } => {
-                        let before = host.failed_fetches.get(&source);
-                        let again = FailedFetch::after(before, now, reason, &terms.fingerprint());
-                        host.failed_fetches.insert(source, again);
-                    }
-                    Fetched::Stored { .. } | Fetched::Empty => {
-                        host.failed_fetches.remove(&source);
-                    }
-                }
+                let source = fingerprint::short(url.expose().as_bytes());
+                let before = host.asked.get(&source);
+                let asked = Asked::after(before, self.now, &terms.fingerprint(), &outcome);
+                host.asked.insert(source, asked);
+                self.fetches += 1;
                 passing.fetched.insert(*client, outcome);
+            }
+            Step::AdmitResource {
+                path,
+                source,
+                terms,
+            } => {
+                let outcome = match self.plugins.get(path) {
+                    Some(Served::Archive {
+                        digest,
+                        classes,
+                        manifests,
+                    }) => {
+                        let bundle = Bundle {
+                            classes: classes.iter().cloned().collect(),
+                            has_manifests: *manifests,
+                        };
+                        machine.classes.insert(digest.clone(), bundle.clone());
+                        host.bundles.insert(digest.clone(), bundle);
+                        Fetched::Stored {
+                            digest: digest.clone(),
+                        }
+                    }
+                    Some(Served::Empty) => Fetched::Empty,
+                    Some(Served::Fault(_)) | None => Fetched::Failed {
+                        reason: "it is not an archive".to_owned(),
+                        lasting: true,
+                    },
+                };
+                let before = host.asked.get(source);
+                let asked = Asked::after(before, self.now, &terms.fingerprint(), &outcome);
+                host.asked.insert(source.clone(), asked);
+                passing.admitted = Some(outcome);
+                self.fetches += 1;
+            }
+            Step::Sweep { path } => {
+                host.debris.remove(path);
+                let name = path.rsplit('/').next().unwrap();
+                host.workloads.remove(name);
+                host.jres.remove(name);
             }
             Step::IssueCertificate {
                 certificate_path,
