@@ -208,3 +208,16 @@ fn a_connector_made_while_a_gateway_still_lets_the_client_in_is_deleted_too() {
     world.assert_sound();
     assert!(world.connectors.is_empty());
 }
+
+#[test]
+fn a_leader_that_leaves_takes_itself_out_of_the_endpoints_first() {
+    let mut world = World::new(3);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let told = |world: &World| world.clients[&7].ours["endpoints"].clone();
+    let before = told(&world);
+    assert_eq!(before.split(',').count(), 3);
+    world.hook(0, departed("connect-client", 7, "kafka-connect/0"));
+    assert_eq!(told(&world), before.split_once(',').unwrap().1);
+    assert!(published(&world, 7), "and nothing else");
+}

@@ -31,6 +31,22 @@ impl Leader<'_> {
         Some(text).filter(|text| !text.is_empty())
     }
 
+    /// Takes our own unit out of the endpoints of clients, if others are left in them.
+    pub(super) fn send_elsewhere(&mut self) {
+        for id in self.model.clients.keys() {
+            let relation = &self.model.seen.clients[id];
+            let told = relation
+                .ours
+                .as_ref()
+                .filter(|bag| bag.contains_key(wire::ENDPOINTS));
+            if let (Some(bag), Some(endpoints)) = (told, self.endpoints(*id)) {
+                let mut wanted = bag.clone();
+                wanted.insert(wire::ENDPOINTS.to_owned(), endpoints);
+                self.set(*id, bag, &wanted);
+            }
+        }
+    }
+
     /// For a client that was served and whose request cannot be understood now.
     pub(super) fn refresh_endpoints(&mut self, id: RelationId, client: &Client, bag: &Databag) {
         let mut wanted = bag.clone();

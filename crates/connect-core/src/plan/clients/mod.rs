@@ -83,10 +83,6 @@ pub fn lead(
         application,
         ..Lead::default()
     };
-    if now.leaving {
-        // Another unit will lead; what looks like a client that left may be our own farewell.
-        return lead;
-    }
     let restart = model.seen.hook.restart();
     let force = restart.is_some_and(|(_, _, force)| force);
     let mut leader = Leader {
@@ -100,6 +96,12 @@ pub fn lead(
         lead,
         authorities: BTreeSet::new(),
     };
+    if now.leaving {
+        // Another unit will lead; what looks like a client that left may be our own farewell. That
+        // clients are no longer sent here cannot wait for it.
+        leader.send_elsewhere();
+        return leader.lead;
+    }
     leader.watch();
     leader.internal();
     leader.tls();
