@@ -1,5 +1,6 @@
 //! Archives built by hand, byte for byte, so that they can be wrong in any way.
 
+pub mod java;
 pub mod large;
 pub mod pack;
 pub mod plugin;

@@ -13,6 +13,21 @@ pub const TRANSFORM: &str = "org.apache.kafka.connect.transforms.Transformation"
 /// files themselves are stubs that no JVM should be asked to run.
 #[must_use]
 pub fn jar(services: &[(&str, &str)]) -> Vec<u8> {
+    let mut jar = manifests(services);
+    for (interface, class) in services {
+        jar = jar.file(&class_path(class), class_file(class, interface, false));
+    }
+    jar.finish()
+}
+
+/// A jar with one class of a kind, and the manifest that names it.
+#[must_use]
+pub fn jar_of(interface: &str, class: &str, class_file: Vec<u8>) -> Vec<u8> {
+    let jar = manifests(&[(interface, class)]);
+    jar.file(&class_path(class), class_file).finish()
+}
+
+fn manifests(services: &[(&str, &str)]) -> ZipBuilder {
     let mut jar = empty_jar();
     let mut interfaces: Vec<&str> = services.iter().map(|(interface, _)| *interface).collect();
     interfaces.sort_unstable();
@@ -25,10 +40,7 @@ pub fn jar(services: &[(&str, &str)]) -> Vec<u8> {
             .collect();
         jar = jar.file(&format!("META-INF/services/{interface}"), classes);
     }
-    for (interface, class) in services {
-        jar = jar.file(&class_path(class), class_file(class, interface, false));
-    }
-    jar.finish()
+    jar
 }
 
 /// A jar of an old connector: class files alone, given as class, superclass and whether abstract.
