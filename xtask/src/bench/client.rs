@@ -2,7 +2,6 @@
 //! one that the workers have already.
 
 use std::path::Path;
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::model::Model;
+use super::server::PluginServer;
 use super::{OURS, Row, parts::Parts};
 
 const UNITS: usize = 3;
@@ -97,7 +97,7 @@ pub(super) fn lives(target: &Path) -> Result<Vec<Row>> {
     ];
     model.run(&[&deploy[..], &testing].concat())?;
     model.run(&["integrate", OURS, "kafka"])?;
-    let server = PluginServer::start(&model, &parts)?;
+    let server = PluginServer::start(&model, &parts, "kafka/connect-file-plugin.tar.gz")?;
     for kind in &KINDS {
         let url = match kind.name {
             "none" => "NOT-REQUIRED".to_owned(),
@@ -209,52 +209,4 @@ fn codes(model: &Model, client: &str) -> Result<String> {
         .as_str()
         .unwrap_or_default()
         .to_owned())
-}
-
-/// Serves the plugin in the model's network; ends with this value.
-struct PluginServer {
-    process: Child,
-    url: String,
-}
-
-impl PluginServer {
-    fn start(model: &Model, parts: &Parts<'_>) -> Result<Self> {
-        let plugin = parts.get("kafka/connect-file-plugin.tar.gz")?;
-        let script = parts.path("bench/plugins.json")?;
-        let behaviour = json!({"/plugin": {"do": "ok", "body": {"file": plugin}}});
-        std::fs::write(&script, behaviour.to_string())
-            .with_context(|| format!("cannot write {}", script.display()))?;
-        let shown = model.run(&["network", "--", "ip", "-o", "-4", "addr", "show", "br0"])?;
-        let address = shown
-            .split_whitespace()
-            .nth(3)
-            .and_then(|text| text.split('/').next());
-        let authority = format!(
-            "{}:8000",
-            address.context("the model's network has no address")?
-        );
-        let (server, script) = (
-            parts.get("tools/testkit-server")?,
-            script.display().to_string(),
-        );
-        // Ends with the command that started it: killing that one alone would leave it running.
-        let tied = ["network", "--", "setpriv", "--pdeathsig", "KILL"];
-        let process = model
-            .command(&[&tied[..], &[&server, &script, &authority]].concat())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("cannot start the plugin server")?;
-        Ok(Self {
-            process,
-            url: format!("http://{authority}/plugin"),
-        })
-    }
-}
-
-impl Drop for PluginServer {
-    fn drop(&mut self) {
-        // It may have ended with an error of its own.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
 }

@@ -13,7 +13,9 @@ mod model;
 mod parts;
 mod plugins;
 mod report;
+mod server;
 mod soak;
+mod start;
 
 use std::fs;
 use std::path::Path;
@@ -41,12 +43,13 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// Measures one group of figures with the parts in a folder.
 type Group = fn(&Path) -> Result<Vec<Row>>;
 /// The groups, in the order in which they run.
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 6] = [
     ("hook", hook_noop),
     ("client", client::lives),
     ("plugins", plugins::pipelines),
     ("soak", soak::growth),
     ("gateway", gateway::proxies),
+    ("start", start::starts),
 ];
 
 /// Runs the benchmark with the parts below `target`, prints the table and writes

@@ -218,7 +218,7 @@ impl Bench {
 }
 
 /// The most that ours may take to be so many times as fast, as precise as the table.
-fn goal(other: f64, ratio: f64) -> f64 {
+pub(super) fn goal(other: f64, ratio: f64) -> f64 {
     (other / ratio * 100.0).round() / 100.0
 }
 
