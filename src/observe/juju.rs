@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connect_core::model::operators::SYSTEM_USERS;
 use connect_core::observation::{
     CertificatesRelation, ClientRelation, ConfigValue, Databag, Hook, Host, Identity,
     KafkaRelation, Life, Network, Observation, OwnSecret, PeerRelation, Reading, RelationId,
@@ -59,6 +60,7 @@ pub fn observe(
     seen.clients = reader.clients()?;
     seen.certificates = reader.certificates()?;
     seen.transfers = reader.transfers()?;
+    seen.operators = reader.operators(&seen.config)?;
     let others = own_secrets(world, &seen)?;
     seen.secrets.extend(others);
     seen.network = network(tools)?;
@@ -84,6 +86,7 @@ fn empty(world: &World, hook: Hook) -> Observation {
         clients: BTreeMap::new(),
         certificates: BTreeMap::new(),
         transfers: BTreeMap::new(),
+        operators: Reading::Absent,
         secrets: BTreeMap::new(),
         minted: BTreeSet::new(),
         network: Network::default(),
@@ -283,6 +286,19 @@ impl Relations<'_> {
         }
     }
 
+    /// What the operator's secret of users holds. Only the leader asks, for all.
+    fn operators(
+        &self,
+        config: &BTreeMap<String, ConfigValue>,
+    ) -> Result<Reading<BTreeMap<String, Secret<String>>>, ToolError> {
+        match config.get(SYSTEM_USERS) {
+            Some(ConfigValue::Text(uri)) if self.leader && !uri.is_empty() => {
+                self.their_secret(uri)
+            }
+            _ => Ok(Reading::Absent),
+        }
+    }
+
     fn certificates(&self) -> Result<BTreeMap<RelationId, CertificatesRelation>, ToolError> {
         let endpoint = wire::CERTIFICATES;
         let mut relations = BTreeMap::new();
@@ -386,6 +402,7 @@ fn own_secrets(
         seen.peers.as_ref(),
         !seen.certificates.is_empty(),
         event::attention(&world.context.hook) == Attention::Everything,
+        seen.operators != Reading::Absent,
     );
     wanted
         .into_iter()
@@ -417,7 +434,12 @@ fn own_secret(
         Ok(content) => {
             let uri = match published.get(label) {
                 Some(uri) => Some(uri.clone()),
-                None if leader && !matches!(label, labels::INTERNAL | labels::TLS_KEY) => {
+                None if leader
+                    && !matches!(
+                        label,
+                        labels::INTERNAL | labels::TLS_KEY | labels::OPERATORS
+                    ) =>
+                {
                     Some(own_uri(world, label)?)
                 }
                 None => None,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gateway::Users;
 use crate::limits;
+use crate::model::operators::Operators;
 use crate::model::peer::unit_number;
 use crate::observation::{Hook, Life, Observation, Reading, RelationId};
 use crate::plan::{Mint, MintedValue, Plan, Promise, SecretOwner, Step};
@@ -235,6 +236,8 @@ fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             values.insert(value.expose());
         }
     }
+    let chosen = seen.operators.known().into_iter().flatten();
+    values.extend(chosen.map(|(_, password)| password.expose().as_str()));
     for mint in &plan.minted {
         for value in mint.content.values() {
             if let MintedValue::Text(text) = value
@@ -267,7 +270,8 @@ fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
     }
 }
 
-/// The users file lets in clients whose relation stays, each under its own name, and nobody else.
+/// The users file lets in clients whose relation stays, each under its own name, operators as their
+/// secret has them, and nobody else.
 fn users(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
     let live: BTreeMap<String, RelationId> = seen
         .clients
@@ -275,6 +279,11 @@ fn users(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
         .filter(|(_, client)| client.life == Life::Live)
         .map(|(id, _)| (crate::model::client::username(*id), *id))
         .collect();
+    let operators = match seen.secrets.get(labels::OPERATORS) {
+        Some(Reading::Known(secret)) => Operators::read(&secret.content),
+        Some(Reading::Absent | Reading::Unreadable(_)) | None => None,
+    };
+    let operators: BTreeMap<&str, &str> = operators.iter().flat_map(Operators::users).collect();
     for step in &plan.steps {
         let Step::WriteFile { path, content, .. } = step else {
             continue;
@@ -287,6 +296,12 @@ fn users(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             continue;
         };
         for user in users.users {
+            if let Some(hash) = operators.get(user.name.as_str()) {
+                if user.passwords_argon2id != [*hash] || !user.passwords_sha256.is_empty() {
+                    found.push(format!("operator {} has another password", user.name));
+                }
+                continue;
+            }
             if !live.contains_key(&user.name) {
                 found.push(format!(
                     "user {} is let in after its client left",

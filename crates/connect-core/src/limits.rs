@@ -58,6 +58,13 @@ pub const COMMON_NAME_LENGTH: usize = 64;
 pub const STOP_WAIT_S: u64 = 10;
 /// Characters of a generated password: more than 190 bits of `[A-Za-z0-9]`.
 pub const PASSWORD_LENGTH: usize = 32;
+/// Fewest characters of a password that an operator chose; NIST SP 800-63B asks for as many.
+pub const CHOSEN_PASSWORD_LENGTH: usize = 8;
+/// What a chosen password's Argon2id hash costs: KiB of memory, passes, lanes. OWASP's first choice
+/// for those with little memory; some tens of milliseconds.
+pub const ARGON2: (u32, u32, u32) = (19_456, 2, 1);
+/// Bytes of salt of a hash, as RFC 9106 recommends.
+pub const SALT_BYTES: usize = 16;
 /// Longest status message in characters; `juju status` cuts longer ones.
 pub const STATUS_LENGTH: usize = 120;
 /// Longest cause of trouble, in characters, that a unit tells the others.

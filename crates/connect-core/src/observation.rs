@@ -64,6 +64,9 @@ pub struct Observation {
     pub certificates: BTreeMap<RelationId, CertificatesRelation>,
     /// Relations on `receive-ca-cert`, by id.
     pub transfers: BTreeMap<RelationId, TransferRelation>,
+    /// What the operator's secret holds that option `system-users` names: password by user name.
+    /// Read by the leader only; absent without the option.
+    pub operators: Reading<BTreeMap<String, Secret<String>>>,
     /// Secrets of ours, the application's and this unit's, that were looked up by label: those that
     /// [`crate::wire::labels::wanted`] names.
     pub secrets: BTreeMap<String, Reading<OwnSecret>>,

@@ -1,6 +1,32 @@
-//! A client's new password, and one more unit for a while.
+//! A client's new password, one more unit for a while, and users of the operator's own.
 
 use super::model::{Model, SOON};
+
+/// What each published endpoint answers to somebody.
+fn codes(model: &Model, user: &str) -> String {
+    let endpoints = model.given("client/0", "endpoints").unwrap_or_default();
+    let code = |url: &str| {
+        let url = format!("{url}/connectors");
+        let curl = [
+            "curl",
+            "-s",
+            "-m",
+            "5",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ];
+        model.sim(&[&["ssh", "client/0"], &curl[..], &["-u", user, &url]].concat())
+    };
+    endpoints.split(',').map(code).collect::<Vec<_>>().join(" ")
+}
+
+fn wait_admin(model: &Model, user: &str, wanted: &str) {
+    model.wait_until(&format!("{user} is answered {wanted}"), SOON, || {
+        codes(model, user) == wanted
+    });
+}
 
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
@@ -31,6 +57,18 @@ fn rotating_and_scaling_restart_no_worker_and_break_no_client() {
         endpoints.split(',').count() == 2
     });
     model.wait_active("kafka-connect/1");
+    assert_eq!(model.codes("client/0"), "200 200");
+    let secret = model.sim(&["add-secret", "operators", "admin=correct horse"]);
+    model.sim(&["grant-secret", "operators", "kafka-connect"]);
+    let option = format!("system-users={}", secret.trim());
+    model.sim(&["config", "kafka-connect", &option]);
+    wait_admin(&model, "admin:correct horse", "200 200");
+    assert_eq!(codes(&model, "admin:correct house"), "401 401");
+    model.sim(&["update-secret", "operators", "admin=battery staple"]);
+    wait_admin(&model, "admin:battery staple", "200 200");
+    assert_eq!(codes(&model, "admin:correct horse"), "401 401");
+    model.sim(&["config", "kafka-connect", "--reset", "system-users"]);
+    wait_admin(&model, "admin:battery staple", "401 401");
     assert_eq!(model.codes("client/0"), "200 200");
     model.sim(&["remove-unit", "kafka-connect/1"]);
     model.wait_until("one endpoint is left", SOON, || {

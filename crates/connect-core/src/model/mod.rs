@@ -4,6 +4,7 @@ pub mod admission;
 pub mod client;
 pub mod config;
 pub mod kafka;
+pub mod operators;
 pub mod options;
 pub mod password;
 pub mod peer;

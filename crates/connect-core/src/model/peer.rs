@@ -50,6 +50,8 @@ pub struct ApplicationData {
     pub restart: Option<String>,
     /// The internal user and CA, and how far their rotation has come.
     pub internal: Option<InternalRotation>,
+    /// The operators' users, as [`crate::model::operators::Operators::generation`] names them.
+    pub operators: Option<String>,
     /// Rises with every change of the others.
     pub generation: u64,
 }

@@ -20,7 +20,7 @@ use crate::model::{Internal, Model};
 use crate::wire::pem;
 
 /// Name of the internal user; its successor takes the other one.
-const USERS: [&str; 2] = ["internal", "internal-b"];
+pub(crate) const USERS: [&str; 2] = ["internal", "internal-b"];
 
 /// The name of the next internal user.
 #[must_use]

@@ -6,6 +6,7 @@ use crate::fingerprint;
 use crate::gateway::{Access, User};
 use crate::model::client::username;
 use crate::model::config::{ClientAccess, Config};
+use crate::model::operators::Operators;
 use crate::model::password::is_plain;
 use crate::model::{Model, peer::KnownClient};
 use crate::observation::{Hook, OwnSecret, Reading, RelationId};
@@ -110,6 +111,16 @@ pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
             },
         );
     }
+    match seen.secrets.get(labels::OPERATORS) {
+        Some(Reading::Known(secret)) => {
+            users.extend(Operators::read(&secret.content).iter().flat_map(operators));
+        }
+        Some(Reading::Unreadable(fault)) => {
+            findings.push(Finding::new(Id::OperatorsUnreadable, [("fault", fault)]));
+            complete = false;
+        }
+        Some(Reading::Absent) | None => {}
+    }
     let removing = matches!(
         &seen.hook,
         Hook::RelationBroken { endpoint, .. } if endpoint == wire::CONNECT_CLIENT
@@ -123,6 +134,21 @@ pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
         generation,
         fingerprints,
     })
+}
+
+/// Who sees and changes everything, and owns nothing.
+fn operators(operators: &Operators) -> Vec<(String, User)> {
+    let user = |(name, hash): (&str, &str)| {
+        let user = User {
+            name: name.to_owned(),
+            passwords_sha256: Vec::new(),
+            passwords_argon2id: vec![hash.to_owned()],
+            owner: None,
+            access: Access::All,
+        };
+        (name.to_owned(), user)
+    };
+    operators.users().map(user).collect()
 }
 
 /// The password that is to replace a client's.

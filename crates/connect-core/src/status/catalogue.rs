@@ -56,6 +56,10 @@ catalogue! {
         "option {option}: worker exits: {cause}"
         "This unit's worker exited with the newest options. It runs with the last good values again; the other workers were not restarted. The cause is from the worker's log."
         "Correct the option with `juju config`, or run the action `restart` on this unit to try it once more."
+    OperatorsInvalid "operators-invalid" Blocked
+        "option system-users: {fault}"
+        "The secret that the option names cannot be read or used. The users it gave before keep their passwords; clients are not affected."
+        "Grant the secret with `juju grant-secret`, or correct it with `juju update-secret`."
     TopicUnfit "topic-unfit" Blocked
         "topic {topic} {fault}"
         "The worker refuses one of its internal topics, because it could lose what is stored there."
@@ -135,6 +139,10 @@ catalogue! {
     ClientSecretUnreadable "client-secret-unreadable" Waiting
         "connect-client:{relation}: secret-user: {fault}"
         "A client's credentials cannot be read now; the gateway goes on with those it has."
+        "Wait a hook; if it lasts, look at the controller."
+    OperatorsUnreadable "operators-unreadable" Waiting
+        "passwords of system-users: {fault}"
+        "The secret with the operators' hashed passwords cannot be read now; the gateway goes on with those it has."
         "Wait a hook; if it lasts, look at the controller."
     KafkaUnreachable "kafka-unreachable" Waiting
         "kafka-client:{relation}: worker cannot reach Kafka: {cause}"

@@ -11,6 +11,9 @@ pub const INTERNAL: &str = "kafka-connect.internal.secret";
 /// The internal REST user and the internal CA that replace those while they are rotated.
 pub const INTERNAL_NEXT: &str = "kafka-connect.internal-next.secret";
 
+/// The operators' users, hashed.
+pub const OPERATORS: &str = "kafka-connect.operators.secret";
+
 /// The private key that a unit's own certificate is for; owned by the unit.
 pub const TLS_KEY: &str = "kafka-connect.tls-key.secret";
 
@@ -54,22 +57,29 @@ pub fn internal(peers: Option<&PeerRelation>) -> Vec<&'static str> {
 ///
 /// Every unit needs the internal secret, the credentials of clients that the leader announced, and
 /// its own private key where there is anything to do with certificates (`certificates`: there is
-/// such a relation); the leader also looks for those of clients that it may have to serve, and of clients that are
+/// such a relation), the operators' users where there are any (`operators`: an option names some);
+/// the leader also looks for those of clients that it may have to serve, and of clients that are
 /// gone and must be forgotten.
 ///
 /// Unless it is `thorough`, a hook does without the credentials of clients of whom the leader has told
 /// everything, and, on the leader, who were answered: a hundred clients are a hundred calls.
 #[must_use]
+#[expect(
+    clippy::fn_params_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub fn wanted(
     leader: bool,
     clients: &BTreeMap<RelationId, ClientRelation>,
     peers: Option<&PeerRelation>,
     certificates: bool,
     thorough: bool,
+    operators: bool,
 ) -> BTreeSet<String> {
     let announced = peers.map(|peers| super::peer::read_application(&peers.application));
     let announced = announced.unwrap_or_default();
     let is_tls_over = announced.tls.is_none() && !certificates;
+    let has_operators = operators || announced.operators.is_some();
     let known = announced.clients;
     let internal = internal(peers).into_iter().map(ToOwned::to_owned);
     let mut labels: BTreeSet<String> = internal.collect();
@@ -89,6 +99,9 @@ pub fn wanted(
     };
     let reads = |id: &&RelationId| thorough || !is_settled(id);
     labels.extend(known.keys().filter(reads).map(|id| user(*id)));
+    if has_operators {
+        labels.insert(OPERATORS.to_owned());
+    }
     for (id, client) in &known {
         if client.next.is_some() {
             labels.insert(next(*id));

@@ -21,9 +21,10 @@ const SILENT: &str = "silent";
 const PASSED: &str = "passed";
 const RESTART: &str = "restart";
 const INTERNAL: &str = "internal";
+const OPERATORS: &str = "operators";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 11] = [
+pub const APPLICATION_KEYS: [&str; 12] = [
     CLIENTS,
     TOMBSTONES,
     TURN,
@@ -34,6 +35,7 @@ pub const APPLICATION_KEYS: [&str; 11] = [
     PASSED,
     RESTART,
     INTERNAL,
+    OPERATORS,
     GENERATION,
 ];
 
@@ -96,6 +98,7 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         passed: json(bag, PASSED).unwrap_or_default(),
         restart: plain(bag, RESTART),
         internal: json(bag, INTERNAL),
+        operators: plain(bag, OPERATORS),
         generation: json(bag, GENERATION).unwrap_or_default(),
     }
 }
@@ -114,6 +117,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         passed,
         restart,
         internal,
+        operators,
         generation,
     } = data;
     [
@@ -130,6 +134,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         (PASSED, (!passed.is_empty()).then(|| text(passed))),
         (RESTART, restart.clone()),
         (INTERNAL, internal.as_ref().map(text)),
+        (OPERATORS, operators.clone()),
         (GENERATION, (*generation > 0).then(|| text(generation))),
     ]
     .into_iter()

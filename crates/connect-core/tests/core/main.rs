@@ -24,6 +24,7 @@ mod gateway;
 mod histories;
 mod internal;
 mod lives;
+mod operators;
 mod pki;
 mod properties;
 mod rolls;

@@ -201,10 +201,18 @@ impl Draw<'_> {
             };
             kafka.insert(self.id(), relation);
         }
+        let operators = if leader && self.below(8) == 0 {
+            let mut content = self.secret_content();
+            content.insert("admin".to_owned(), Secret::new(PASSWORD.to_owned()));
+            self.reading(content)
+        } else {
+            Reading::Absent
+        };
         let mut secrets = BTreeMap::new();
         let mut minted = BTreeSet::new();
         let labels = [
             "kafka-connect.internal.secret",
+            "kafka-connect.operators.secret",
             "connect-client.7.user.secret",
             "connect-client.7.next.secret",
             "connect-client.7.extra.secret",
@@ -362,6 +370,7 @@ impl Draw<'_> {
             } else {
                 BTreeMap::new()
             },
+            operators,
             secrets,
             minted,
             network: Network {

@@ -167,6 +167,8 @@ pub struct World {
     pub transfer: Option<SimTransfer>,
     /// What the last fetch trusted besides the machine's CAs.
     pub trusted: Vec<String>,
+    /// The operator's secret that `system-users` names, while it names one.
+    pub operators: Option<Reading<BTreeMap<String, Secret<String>>>>,
     pub secrets: BTreeMap<String, SimSecret>,
     pub peer_bag: Databag,
     pub plugins: BTreeMap<String, Served>,
@@ -235,6 +237,7 @@ impl World {
             certificates: None,
             transfer: None,
             trusted: Vec::new(),
+            operators: None,
             secrets: BTreeMap::new(),
             peer_bag: Databag::new(),
             plugins: BTreeMap::new(),

@@ -15,6 +15,7 @@
 mod answer;
 mod barrier;
 mod internal;
+mod operators;
 mod removal;
 mod rotation;
 mod tls;
@@ -104,6 +105,7 @@ pub fn lead(
     }
     leader.watch();
     leader.internal();
+    leader.operators();
     leader.tls();
     for (id, client) in &model.clients {
         leader.client(*id, client);

@@ -47,10 +47,19 @@ impl World {
                 .map(|(other, machine)| (format!("{APP}/{other}"), machine.bag.clone()))
                 .collect(),
         };
-        // As the charm: only hooks that say what they are about leave something out.
-        let thorough = !matches!(hook, Hook::Reconcile { .. });
-        let certificates = self.certificates.is_some();
-        let wanted = labels::wanted(leader, &clients, Some(&peers), certificates, thorough);
+        let operators = match &self.operators {
+            Some(content) if leader => content.clone(),
+            Some(_) | None => Reading::Absent,
+        };
+        let wanted = labels::wanted(
+            leader,
+            &clients,
+            Some(&peers),
+            self.certificates.is_some(),
+            // As the charm: only hooks that say what they are about leave something out.
+            !matches!(hook, Hook::Reconcile { .. }),
+            operators != Reading::Absent,
+        );
         let secrets = wanted
             .into_iter()
             .map(|label| {
@@ -170,6 +179,7 @@ impl World {
                     (TRANSFER_RELATION, relation)
                 })
                 .collect(),
+            operators,
             secrets,
             minted: passing.minted.keys().cloned().collect(),
             network: Network {
