@@ -235,9 +235,10 @@ impl Model {
         (method, path): (&str, &str),
         body: &Value,
     ) -> (u64, Value) {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let body = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
         };
         let script = ["ssh", unit, "python3", "-c", REST];
         let words = [method, &endpoint.to_string(), path, &body];

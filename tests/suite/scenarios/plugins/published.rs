@@ -85,9 +85,8 @@ struct Loaded {
 /// worker.
 fn loaded(model: &Model) -> Loaded {
     let digests = stored(model, UNIT);
-    let [digest] = &digests[..] else {
-        panic!("not one bundle: {digests:?}");
-    };
+    assert_eq!(digests.len(), 1, "not one bundle: {digests:?}");
+    let digest = &digests[0];
     let listed = model.action(UNIT, &["list-plugins"]);
     let bundle = &listed["bundles"][digest];
     assert_eq!(bundle["loaded"], "yes", "{listed}");
