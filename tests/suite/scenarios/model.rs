@@ -178,6 +178,12 @@ impl Model {
         }
     }
 
+    /// Waits until nothing is left to do.
+    pub(super) fn wait_idle(&self) {
+        let limit = format!("{}s", (SOON * 2 * patience()).as_secs());
+        self.sim(&["wait-for", "--idle", "--timeout", &limit]);
+    }
+
     /// The one relation of a unit's endpoint, as that unit sees it.
     pub(super) fn relation(&self, unit: &str, endpoint: &str) -> Option<Value> {
         let shown = self.json(&["show-unit", unit]);
@@ -245,6 +251,12 @@ impl Model {
         let shown = self.sim(&[&script[..], &words].concat());
         let reply: Value = serde_json::from_str(&shown).unwrap();
         (reply["code"].as_u64().unwrap(), reply["body"].clone())
+    }
+
+    /// How often a unit's worker began to start, as its log tells.
+    pub(super) fn starts(&self, unit: &str) -> usize {
+        let log = self.sim(&["ssh", unit, "cat", "/var/log/kafka-connect/worker.log"]);
+        log.matches("Kafka Connect worker initializing").count()
     }
 
     /// The worker's process.

@@ -1,6 +1,7 @@
 //! Plugins on real workers: what clients bring is stored, loaded, swapped, and put away, and what
 //! cannot be used touches nobody else.
 
+mod lives;
 mod published;
 
 use serde_json::{Value, json};
