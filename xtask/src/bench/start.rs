@@ -26,7 +26,8 @@ const MEMORY_RATIO: f64 = 1.3;
 /// Starts a worker that looks for plugins in a way, and prints the milliseconds until it was healthy
 /// and the KiB of memory that it had then.
 const START: &str = r#"
-set -eu
+# -f: the star at the end of the class path is for Java.
+set -euf
 place=/run/bench-start
 mkdir -p $place
 first=$(systemctl show -p MainPID --value kafka-connect.service)
@@ -52,7 +53,7 @@ until [ "$(health)" = 200 ]; do
     [ $(($(now) - began)) -lt 180000 ] || { echo 'not healthy within 180 s' >&2; exit 1; }
     sleep 0.1
 done
-echo $(($(now) - began)) $(sed -n 's/^VmRSS: *\([0-9]*\) kB/\1/p' /proc/$worker/status)
+echo $(($(now) - began)) $(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$worker/status)
 kill $worker
 wait $worker || true
 "#;
