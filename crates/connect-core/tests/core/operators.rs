@@ -35,10 +35,6 @@ fn served(world: &World, name: &str) -> Option<User> {
     first
 }
 
-fn starts(world: &World) -> Vec<u32> {
-    world.units.values().map(|unit| unit.starts).collect()
-}
-
 fn status(world: &mut World) -> String {
     let status = world.hook(world.leader, reconcile()).last.status;
     format!("{:?}: {}", status.state, status.message)
