@@ -10,8 +10,8 @@ use connect_core::observation::{Asked, Fetched, Host, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
 use connect_plugins::{
-    Admitted, Allowed, BundleError, Digest, FetchOptions, FileOptions, Limits, Retry, SafeUrl,
-    Unpacker,
+    Admitted, Allowed, BundleError, Digest, Fault, FetchOptions, FileOptions, Limits, Retry,
+    SafeUrl, Unpacker,
 };
 
 use super::StepError;
@@ -69,7 +69,10 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
             let whose = format!("connect-client:{}", fetch.client);
             let task = local.spawn_local(async move {
                 match options {
-                    Ok(options) => outcome(connect_plugins::fetch(options).await, &whose),
+                    Ok(options) => {
+                        let result = connect_plugins::fetch(options).await;
+                        outcome(result, &whose, |error| error.retry() == Retry::Permanent)
+                    }
                     Err(reason) => failed(reason),
                 }
             });
@@ -102,10 +105,12 @@ pub(super) fn admit(path: &str, terms: &Terms, world: &World) -> Fetched {
     });
     let runtime = http::runtime().map_err(|error| report::chain(&error));
     match (options, runtime) {
-        (Ok(options), Ok(runtime)) => outcome(
-            runtime.block_on(connect_plugins::admit_file(options)),
-            "resource connect-plugin",
-        ),
+        (Ok(options), Ok(runtime)) => {
+            let result = runtime.block_on(connect_plugins::admit_file(options));
+            // A file does not get better by itself, as what a server sends may.
+            let lasting = |error: &BundleError| error.fault() != Fault::Machine;
+            outcome(result, "resource connect-plugin", lasting)
+        }
         (Err(reason), _) | (_, Err(reason)) => failed(reason),
     }
 }
@@ -152,7 +157,11 @@ fn failed(reason: String) -> Fetched {
     }
 }
 
-fn outcome(result: Result<Admitted, BundleError>, whose: &str) -> Fetched {
+fn outcome(
+    result: Result<Admitted, BundleError>,
+    whose: &str,
+    lasting: impl FnOnce(&BundleError) -> bool,
+) -> Fetched {
     match result {
         Ok(Admitted::Stored(stored)) => {
             let digest = stored.digest.as_str();
@@ -174,7 +183,7 @@ fn outcome(result: Result<Admitted, BundleError>, whose: &str) -> Fetched {
         // The first line says it all; the causes behind it are words of the HTTP library.
         Err(error) => Fetched::Failed {
             reason: error.to_string(),
-            lasting: error.retry() == Retry::Permanent,
+            lasting: lasting(&error),
         },
     }
 }

@@ -259,7 +259,7 @@ fn the_attached_plugin_is_taken_swapped_and_named_if_it_is_bad() {
     let outcome = machine.dispatch("actions/list-plugins", &[("JUJU_ACTION_UUID", "3")]);
     assert!(outcome.success, "{}", outcome.stderr);
     let answer = machine.read("juju/answers");
-    for expected in ["used-by=resource connect-plugin", ".jars=", "(sink)"] {
+    for expected in ["used-by=resource connect-plugin", ".jars=", "(source)"] {
         assert!(answer.contains(expected), "{expected} in {answer}");
     }
 
@@ -271,11 +271,12 @@ fn the_attached_plugin_is_taken_swapped_and_named_if_it_is_bad() {
         "{calls}"
     );
     assert_eq!(stored(), first);
+    // A file does not get better by itself: it is not taken up again.
+    let asked = machine.read("root/var/lib/kafka-connect/asked.json");
+    assert!(asked.contains(r#""lasting":true"#), "{asked}");
     let calls = machine.good_hook("update-status").join("\n");
-    assert!(
-        calls.contains("resource connect-plugin: cannot use the plugin: "),
-        "{calls}"
-    );
+    assert!(!calls.contains("resource connect-plugin"), "{calls}");
+    assert_eq!(stored(), first);
 
     std::fs::write(&file, "").unwrap();
     machine.good_hook("upgrade-charm");
