@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format fuzz bench docs \
+.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format fuzz histories bench docs \
 	machine-test check-alone check ci clean
 
 # Absolute, for tests run in their crate's directory.
@@ -68,6 +68,10 @@ fuzz: ## mutate archives and requests for long: SECONDS each target (600), from 
 	export FUZZ_SECONDS=$(or $(SECONDS),600) FUZZ_SEED=$(or $(SEED),$(shell date +%s)); \
 	cargo test --locked -p connect-plugins --test fuzz -- --nocapture; \
 	cargo test --locked -p connect-gateway --test gateway fuzz:: -- --nocapture
+
+histories: ## N random histories of several units (10000), from SEED (the time), each to an end as of a fresh deployment
+	PROPTEST_CASES=$(or $(N),10000) HISTORIES_SEED=$(or $(SEED),$(shell date +%s)) \
+	cargo test --locked --workspace --test core --profile tools -- histories:: --nocapture
 
 bench: demo-parts ## compare with the alternatives (installs haproxy), side by side, in one run (ONLY=group)
 	@scripts/bench-tools.sh

@@ -167,7 +167,8 @@ fn encryption(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             for (unit, data) in seen.peers.iter().flat_map(|peers| &peers.others) {
                 let data = wire::peer::read_unit(data);
                 let presents = data.tls.is_some_and(|tls| tls.https);
-                if data.address.is_some() && !data.leaving && !presents {
+                let is_told = data.address.is_some_and(|address| is_in(&address, told));
+                if is_told && !presents {
                     found.push(format!("client {id} is told https before {unit} speaks it"));
                 }
             }
@@ -180,6 +181,13 @@ fn encryption(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             found.push(format!("client {id} is told of a secret it may not read"));
         }
     }
+}
+
+/// Whether one of these URLs is at an address.
+fn is_in(address: &str, endpoints: Option<&String>) -> bool {
+    let urls = endpoints.map_or("", String::as_str).split(',');
+    urls.filter_map(|url| Some(url.split_once("//")?.1.rsplit_once(':')?.0))
+        .any(|host| host.trim_matches(['[', ']']) == address)
 }
 
 /// Connectors and secrets are taken only from clients that are gone.

@@ -227,6 +227,8 @@ pub struct UnitData {
     pub rejected: Option<Rejected>,
     /// Plugins that stop its worker, by digest, with the cause.
     pub rejected_bundles: BTreeMap<String, String>,
+    /// New plugins one of which stops its worker, each with the cause: to be tried one at a time.
+    pub suspects: BTreeMap<String, String>,
     /// What is wrong with a client on this unit.
     pub faults: BTreeMap<RelationId, String>,
     /// Kafka version it runs.
@@ -259,6 +261,14 @@ pub struct Attempt {
     pub with: String,
     /// Since when, in seconds since the epoch.
     pub since: u64,
+    /// How often systemd had started the worker again by then, with what was there before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl KnownClient {

@@ -1,6 +1,7 @@
 //! Which plugin bundles this unit holds for its clients, and which it has yet to fetch.
 
 mod resource;
+mod suspects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -107,6 +108,7 @@ pub fn assess(model: &Model<'_>) -> Bundles {
         }
     }
     bundles.hold_resource(model, peers);
+    bundles.try_one_suspect(host, peers);
     // Whatever kept it away must not come from a plugin that nobody has tried.
     if is_lost(model, peers) || leaves_trying(model, peers) {
         let proven = trial::proven(peers);
@@ -299,7 +301,7 @@ fn leaves_trying(model: &Model<'_>, peers: &Peers) -> bool {
 }
 
 /// Why a bundle stops a worker of ours, if it does.
-fn rejected<'a>(peers: &'a Peers, digest: &String) -> Option<&'a String> {
+pub(super) fn rejected<'a>(peers: &'a Peers, digest: &String) -> Option<&'a String> {
     let others = peers.others.values().filter(|unit| !unit.leaving);
     std::iter::once(&peers.ours)
         .chain(others)

@@ -99,7 +99,6 @@ pub fn diff(
     }
     if let Some(users) = users
         && unit::gateway_runs(model)
-        && goal.gateway.is_some()
         && !unit::serves(model, Some(users), layout)
     {
         steps.push(Step::AwaitUsers {

@@ -1,8 +1,9 @@
 //! A worker that exits with something new: what is to blame, so that it can be taken back.
 //!
 //! **Assumptions.** Only what no worker of ours has run with can be to blame, and never while
-//! brokers are: then nothing is judged. A worker exits if systemd had to start it again since it was
-//! last started by the charm, or if it is not healthy for [`limits::START_S`] seconds.
+//! brokers are: then nothing is judged. A worker exits if systemd had to start it again since it has
+//! what it is started with, or if it is not healthy for [`limits::START_S`] seconds. Where several
+//! plugins are new and the log names none, each is tried by itself (see [`super::bundles`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,7 @@ use crate::status::shorten;
 pub enum Verdict {
     /// New values of options.
     Options(Rejected),
-    /// New plugins, by digest, with the cause.
+    /// New plugins, by digest, with the cause. Of several each may be innocent.
     Bundles(BTreeMap<String, String>),
 }
 
@@ -58,11 +59,18 @@ pub(super) fn attempt(model: &Model<'_>, goal: &WorkerGoal, layout: &Layout) -> 
         return None;
     }
     let before = peers.ours.attempt.as_ref();
-    let same = before.filter(|before| before.with == with);
-    Some(same.cloned().unwrap_or(Attempt {
+    // Written in this very hook, it is another start than one with the same that was before it.
+    let written = format!("write {}", layout.start_facts());
+    let is_new = model.seen.done.contains(&written);
+    let same = before.filter(|before| before.with == with && !is_new);
+    let service = model.seen.host.services.get(WORKER_SERVICE);
+    let restarts = service.map_or(0, |service| service.restarts);
+    Some(Attempt {
         with,
-        since: model.seen.now,
-    }))
+        since: same.map_or(model.seen.now, |same| same.since),
+        // Whatever ended before was started with something else. A start of ours counts from zero.
+        restarts: same.map_or(restarts, |same| same.restarts.min(restarts)),
+    })
 }
 
 /// Judges our worker.
@@ -126,7 +134,7 @@ fn exits(model: &Model<'_>, attempt: &Attempt) -> bool {
     if by_us("start") || by_us("restart") {
         return false;
     }
-    let again = service.restarts > 0 || service.active == "failed";
+    let again = service.restarts > attempt.restarts || service.active == "failed";
     let late = attempt.since.saturating_add(limits::START_S) <= seen.now;
     matches!(service.active.as_str(), "active" | "activating" | "failed") && (again || late)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bundles::{self, Bundles};
 use super::rolling::{Rolling, Standing, asked, is_healthy};
 use super::tls::Door;
-use super::trial::Verdict;
+use super::trial::{self, Verdict};
 use super::users::Users;
 use crate::fingerprint;
 use crate::layout::{GATEWAY_SERVICE, Layout};
@@ -13,7 +13,7 @@ use crate::limits;
 use crate::model::Model;
 use crate::model::options::{self, Good, Rejected};
 use crate::model::peer::{Attempt, Peers, Reached, UnitData};
-use crate::observation::Hook;
+use crate::observation::{Hook, RelationId};
 
 /// Whether the gateway serves exactly the users that should be served, as it says itself.
 #[must_use]
@@ -105,17 +105,6 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
     // Asked for in this very hook: what answers now is on its way out.
     let ends = standing == Standing::Outdated && rolling.may_restart;
     let healthy = is_healthy(model) && !stopped && !ends;
-    let users = match users {
-        Some(users) if serves => users.fingerprints.clone(),
-        // What was served before and should still be: the gateway drops nobody on its own.
-        Some(users) => before
-            .users
-            .iter()
-            .filter(|(id, fingerprint)| users.fingerprints.get(id) == Some(fingerprint))
-            .map(|(id, fingerprint)| (*id, fingerprint.clone()))
-            .collect(),
-        None => before.users.clone(),
-    };
     let version = model
         .seen
         .worker
@@ -137,7 +126,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
             .collect(),
         resource: bundles.resource.clone(),
         loaded,
-        users,
+        users: known_users(users, serves, before),
         wants_turn: rolling.wants.clone(),
         turn_done: rolling.done,
         healthy,
@@ -157,6 +146,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         },
         rejected: rejected(model, before, verdict),
         rejected_bundles: rejected_bundles(model, before, bundles, verdict),
+        suspects: suspects(model, peers, bundles, verdict),
         cause: host
             .worker_log_cause
             .as_ref()
@@ -167,6 +157,25 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         tls,
         internal,
         leaving: before.leaving || leaves(model),
+    }
+}
+
+/// Whom the gateway lets in, with which credential.
+fn known_users(
+    users: Option<&Users>,
+    serves: bool,
+    before: &UnitData,
+) -> BTreeMap<RelationId, String> {
+    match users {
+        Some(users) if serves => users.fingerprints.clone(),
+        // What was served before and should still be: the gateway drops nobody on its own.
+        Some(users) => before
+            .users
+            .iter()
+            .filter(|(id, fingerprint)| users.fingerprints.get(id) == Some(fingerprint))
+            .map(|(id, fingerprint)| (*id, fingerprint.clone()))
+            .collect(),
+        None => before.users.clone(),
     }
 }
 
@@ -193,11 +202,43 @@ fn rejected_bundles(
     verdict: Option<&Verdict>,
 ) -> BTreeMap<String, String> {
     let mut rejected = before.rejected_bundles.clone();
-    rejected.retain(|digest, _| bundles.is_held(digest) && !tries_again(model));
-    if let Some(Verdict::Bundles(guilty)) = verdict {
+    // A worker that was to blame itself, and runs well now with what was blamed.
+    let runs_well = |digest: &String| {
+        let started = model.seen.host.started.as_ref();
+        is_healthy(model) && started.is_some_and(|started| started.plugins.contains(digest))
+    };
+    rejected
+        .retain(|digest, _| bundles.is_held(digest) && !tries_again(model) && !runs_well(digest));
+    if let Some(Verdict::Bundles(guilty)) = verdict
+        && guilty.len() == 1
+    {
         rejected.extend(guilty.clone());
     }
     rejected
+}
+
+fn suspects(
+    model: &Model<'_>,
+    peers: &Peers,
+    bundles: &Bundles,
+    verdict: Option<&Verdict>,
+) -> BTreeMap<String, String> {
+    let mut suspects = peers.ours.suspects.clone();
+    let proven = trial::proven(peers);
+    suspects.retain(|digest, _| {
+        bundles.is_held(digest)
+            && !proven.contains(digest)
+            && bundles::rejected(peers, digest).is_none()
+            && !tries_again(model)
+    });
+    if let Some(Verdict::Bundles(guilty)) = verdict {
+        if guilty.len() > 1 {
+            suspects.extend(guilty.clone());
+        } else {
+            suspects.retain(|digest, _| !guilty.contains_key(digest));
+        }
+    }
+    suspects
 }
 
 /// Whether this hook says that our own unit is going away, while clients may stay.

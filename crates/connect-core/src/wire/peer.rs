@@ -56,11 +56,12 @@ const ATTEMPT: &str = "attempt";
 const GOOD: &str = "good";
 const REJECTED: &str = "rejected";
 const REJECTED_BUNDLES: &str = "rejected-bundles";
+const SUSPECTS: &str = "suspects";
 const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 21] = [
+pub const UNIT_KEYS: [&str; 22] = [
     ADDRESS,
     PEER_ADDRESS,
     BUNDLES,
@@ -77,6 +78,7 @@ pub const UNIT_KEYS: [&str; 21] = [
     GOOD,
     REJECTED,
     REJECTED_BUNDLES,
+    SUSPECTS,
     FAULTS,
     VERSION,
     TLS,
@@ -163,6 +165,7 @@ pub fn read_unit(bag: &Databag) -> UnitData {
         good: json(bag, GOOD),
         rejected: json(bag, REJECTED),
         rejected_bundles: json(bag, REJECTED_BUNDLES).unwrap_or_default(),
+        suspects: json(bag, SUSPECTS).unwrap_or_default(),
         faults: json(bag, FAULTS).unwrap_or_default(),
         version: plain(VERSION),
         tls: json(bag, TLS),
@@ -191,6 +194,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
         good,
         rejected,
         rejected_bundles,
+        suspects,
         faults,
         version,
         tls,
@@ -220,6 +224,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
             REJECTED_BUNDLES,
             (!rejected_bundles.is_empty()).then(|| text(rejected_bundles)),
         ),
+        (SUSPECTS, (!suspects.is_empty()).then(|| text(suspects))),
         (FAULTS, map(faults)),
         (VERSION, version.clone()),
         (TLS, tls.as_ref().map(text)),

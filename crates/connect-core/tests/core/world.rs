@@ -1,6 +1,7 @@
 //! A small world to plan for: machines, databags and secrets, changed only by what plans say.
 
 mod commit;
+mod invariants;
 mod machine;
 mod observe;
 mod steps;
@@ -150,6 +151,8 @@ pub struct Machine {
     /// Nobody can reach it, and it runs no hooks.
     pub gone: bool,
     pub version_set: Option<String>,
+    /// It was lost, and has run no hook since.
+    pub out_of_date: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -184,6 +187,8 @@ pub struct World {
     pub counter: u64,
     pub uris: u32,
     pub violations: Vec<String>,
+    /// The secrets that clients were told of.
+    pub told: BTreeMap<RelationId, String>,
     pub broken_steps: BTreeMap<String, String>,
     pub layout: Layout,
 }
@@ -251,6 +256,7 @@ impl World {
             counter: 0,
             uris: 0,
             violations: Vec::new(),
+            told: BTreeMap::new(),
             broken_steps: BTreeMap::new(),
             layout: Layout::new(""),
         };
@@ -329,20 +335,46 @@ impl World {
 
     /// Runs one hook; what it promises is committed at its end.
     pub fn hook(&mut self, number: u32, hook: Hook) -> Done {
-        self.run(number, &hook, true)
+        self.run(number, &hook, End::Good)
     }
 
     /// A hook that does everything and then fails: Juju drops what it wrote, the machine stays
     /// changed.
     pub fn failing_hook(&mut self, number: u32, hook: &Hook) {
-        self.run(number, hook, false);
+        self.run(number, hook, End::Failed);
     }
 
-    fn run(&mut self, number: u32, hook: &Hook, commits: bool) -> Done {
+    /// A hook whose process ends after so many steps; it fails as well if it has fewer.
+    pub fn crashing_hook(&mut self, number: u32, hook: &Hook, after: usize) {
+        self.run(number, hook, End::Crash { after });
+    }
+
+    /// A hook that ends well, and after so many of its steps, or at its end, something else happens.
+    pub fn overtaken_hook(&mut self, number: u32, hook: &Hook, after: usize, what: Meanwhile) {
+        self.run(number, hook, End::Overtaken { after, what });
+    }
+
+    fn meanwhile(&mut self, what: Meanwhile) {
+        match what {
+            Meanwhile::Hook(other) => {
+                self.hook(other, reconcile());
+            }
+            Meanwhile::Leads(other) => {
+                self.leader = other;
+                self.hook(other, reconcile());
+            }
+        }
+    }
+
+    fn run(&mut self, number: u32, hook: &Hook, end: End) -> Done {
         let mut passing = Passing::default();
         let mut steps = Vec::new();
+        let mut seen = self.observe(number, hook, &passing);
+        let mut meanwhile = match end {
+            End::Overtaken { after, what } => Some((after, what)),
+            End::Good | End::Failed | End::Crash { .. } => None,
+        };
         loop {
-            let seen = self.observe(number, hook, &passing);
             let plan = self.plan(&seen);
             passing.round += 1;
             for mint in &plan.minted {
@@ -383,6 +415,16 @@ impl World {
                 );
             }
             for step in &plan.steps {
+                if matches!(end, End::Crash { after } if after == steps.len()) {
+                    return Done {
+                        rounds: passing.round,
+                        steps,
+                        last: plan,
+                    };
+                }
+                if let Some((_, what)) = meanwhile.take_if(|(after, _)| *after == steps.len()) {
+                    self.meanwhile(what);
+                }
                 steps.push(step.describe());
                 let deaf = self.units[&number].deaf && matches!(step, Step::AwaitUsers { .. });
                 let broken = self.broken_steps.get(&step.describe()).cloned();
@@ -409,12 +451,16 @@ impl World {
             }
             let idle = plan.steps.is_empty() && plan.minted.is_empty();
             if idle || passing.round == ROUNDS {
+                self.units.get_mut(&number).unwrap().out_of_date = false;
                 if !idle {
                     self.violations
                         .push(format!("hook {hook:?} did not settle: {:?}", plan.steps));
                 }
-                if commits {
-                    self.commit(number, &plan, passing.minted);
+                if let Some((_, what)) = meanwhile.take() {
+                    self.meanwhile(what);
+                }
+                if matches!(end, End::Good | End::Overtaken { .. }) {
+                    self.commit(number, seen.leader, &plan, passing.minted);
                 }
                 return Done {
                     rounds: passing.round,
@@ -422,6 +468,7 @@ impl World {
                     last: plan,
                 };
             }
+            self.look_again(number, hook, &passing, &mut seen);
         }
     }
 
@@ -505,6 +552,35 @@ impl World {
     pub fn assert_sound(&self) {
         assert_eq!(self.violations, Vec::<String>::new());
     }
+}
+
+/// How a hook ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Juju keeps what it wrote.
+    Good,
+    /// Everything was done, and Juju keeps nothing.
+    Failed,
+    /// The same in the middle.
+    Crash {
+        /// After so many steps.
+        after: usize,
+    },
+    /// Something else happens in the middle, or at the end.
+    Overtaken {
+        /// After so many steps.
+        after: usize,
+        what: Meanwhile,
+    },
+}
+
+/// What happens while a hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meanwhile {
+    /// A whole hook of another unit.
+    Hook(u32),
+    /// The same, and the other unit leads from now on.
+    Leads(u32),
 }
 
 /// What belongs to one hook.

@@ -20,15 +20,34 @@ impl Leader<'_> {
         let by_number: BTreeMap<&u32, &UnitData> = self.everyone().collect();
         let known = self.lead.application.clients.get(&id);
         let late = |number: &u32| known.is_some_and(|known| known.late.contains(number));
+        let told = self.told(id);
+        // One that was lost while clients were told https, and is back, is to speak it first. What
+        // they have been told of stays: the gateways take over from each other.
+        let speaks = |unit: &UnitData| {
+            let https = unit.tls.as_ref().is_some_and(|tls| tls.https);
+            !self.is_tls() || https || told.is_some_and(|told| is_https_of(told, unit))
+        };
         let addresses = by_number
             .iter()
             .filter(|(number, unit)| {
-                !unit.leaving && !self.watch.lost.contains(number) && !late(number)
+                let lost = self.watch.lost.contains(number);
+                !unit.leaving && !lost && !late(number) && speaks(unit)
             })
             .filter_map(|(_, unit)| unit.address.as_deref());
         let scheme = if self.is_tls() { "https" } else { "http" };
         let text = wire::client::endpoints(scheme, addresses, self.model.config.rest_port);
         Some(text).filter(|text| !text.is_empty())
+    }
+
+    /// Where a client was sent last.
+    fn told(&self, id: RelationId) -> Option<&str> {
+        let relation = self.model.seen.clients.get(&id)?;
+        let plain = relation.ours.as_ref()?.get(wire::ENDPOINTS);
+        plain.map(String::as_str).or_else(|| {
+            let secret = self.reading(&labels::extra(id))?.known()?;
+            let secret = secret.content.get(wire::ENDPOINTS)?;
+            Some(secret.expose().as_str())
+        })
     }
 
     /// Takes our own unit out of the endpoints of clients, if others are left in them.
@@ -177,6 +196,13 @@ impl Leader<'_> {
             });
         }
     }
+}
+
+/// Whether one of these URLs is an https one of this unit.
+fn is_https_of(endpoints: &str, unit: &UnitData) -> bool {
+    let url = wire::client::endpoints("https", unit.address.as_deref().into_iter(), 0);
+    let at = url.trim_end_matches('0');
+    !at.is_empty() && endpoints.split(',').any(|url| url.starts_with(at))
 }
 
 fn grants(promise: &Promise, id: RelationId) -> bool {

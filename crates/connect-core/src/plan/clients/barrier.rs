@@ -24,7 +24,7 @@ impl Leader<'_> {
     }
 
     /// The units that stay and are not lost.
-    fn present(&self) -> impl Iterator<Item = (&u32, &UnitData)> {
+    pub(super) fn present(&self) -> impl Iterator<Item = (&u32, &UnitData)> {
         self.everyone()
             .filter(|(number, unit)| !unit.leaving && !self.watch.lost.contains(number))
     }
@@ -96,9 +96,12 @@ impl Leader<'_> {
         units: &Units,
         since: Option<u64>,
     ) -> bool {
-        if units.is_empty() {
+        // Where all are lost there is nobody who could have shown anything.
+        let nobody = self.present().next().is_none();
+        if units.is_empty() && !nobody {
             return false;
         }
+        let units = if nobody { &self.watch.lost } else { units };
         let now = self.model.seen.now;
         let since = since.filter(|since| *since <= now).unwrap_or(now);
         let end = since.saturating_add(self.model.config.unit_timeout_s);

@@ -202,9 +202,7 @@ impl Leader<'_> {
             return;
         };
         let mut missing = self.unready(id);
-        if missing.is_subset(&entry.late) {
-            missing.extend(self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user)));
-        }
+        missing.extend(self.without_user(id, entry.next.as_ref().unwrap_or(&entry.user)));
         // Ready after all.
         entry.late.retain(|unit| missing.contains(unit));
         let waits = matches!(client.request, Request::Valid { .. }) && !published;
@@ -279,11 +277,8 @@ impl Leader<'_> {
         entry: &mut KnownClient,
         mut missing: Units,
     ) -> bool {
+        missing.extend(self.without_tls());
         missing.retain(|unit| !entry.late.contains(unit));
-        if missing.is_empty() {
-            missing = self.without_tls();
-            missing.retain(|unit| !entry.late.contains(unit));
-        }
         // Since it has a user the time runs anew.
         let application = &self.peers.application;
         let since = application.waiting.get(&id).copied();

@@ -38,7 +38,7 @@ impl Leader<'_> {
         let told_of = |unit: &UnitData| unit.address.is_some();
         let switch = wanted != enabled
             && !self.model.tls.parting
-            && self.everyone().any(|(_, unit)| told_of(unit))
+            && self.present().any(|(_, unit)| told_of(unit))
             && self.units(|unit| !told_of(unit) || ready(unit)).is_empty();
         let known = before.as_ref().map(|told| told.authorities.clone());
         let known = known.unwrap_or_default();

@@ -3,29 +3,34 @@
 use super::*;
 
 impl World {
-    pub(super) fn commit(&mut self, number: u32, plan: &Plan, minted: BTreeMap<String, SimSecret>) {
+    /// `led` when the hook began.
+    pub(super) fn commit(
+        &mut self,
+        number: u32,
+        led: bool,
+        plan: &Plan,
+        minted: BTreeMap<String, SimSecret>,
+    ) {
         let leader = self.leader == number;
+        let needs_lead = plan.promises.iter().any(is_leaders_only)
+            || minted.keys().any(|label| label != labels::TLS_KEY);
+        if needs_lead && led && !leader {
+            // It lost the lead meanwhile: Juju refuses, and keeps nothing of the hook.
+            return;
+        }
         let mut published = Vec::new();
         for (label, secret) in minted {
             if label == labels::TLS_KEY {
                 let machine = self.units.get_mut(&number).unwrap();
                 machine.secrets.insert(label, secret);
-            } else {
-                self.secrets.insert(label, secret);
+            } else if let Some(before) = self.secrets.insert(label.clone(), secret) {
+                let text = format!("{label} was minted twice, first as {}", before.uri);
+                self.violations.push(text);
             }
         }
         for promise in &plan.promises {
-            let leaders_only = match promise {
-                Promise::SetUnitData { .. }
-                | Promise::RequestCertificate { .. }
-                | Promise::OpenPort { .. }
-                | Promise::ClosePort { .. }
-                | Promise::SetWorkloadVersion { .. } => false,
-                Promise::RemoveSecret { label } => label != labels::TLS_KEY,
-                _ => true,
-            };
             assert!(
-                leader || !leaders_only,
+                leader || !is_leaders_only(promise),
                 "{promise:?} of a unit that does not lead"
             );
             match promise {
@@ -69,6 +74,7 @@ impl World {
                         .insert(relation.id);
                 }
                 Promise::RemoveSecret { label } => {
+                    self.check_revoked(number, label);
                     let machine = self.units.get_mut(&number).unwrap();
                     let own = machine.secrets.remove(label);
                     own.or_else(|| self.secrets.remove(label))
@@ -95,6 +101,23 @@ impl World {
         }
         for id in published {
             self.check_publication(id);
+        }
+    }
+
+    /// A user is out of the leader's own gateway before its secret goes.
+    fn check_revoked(&mut self, number: u32, label: &str) {
+        let machine = &self.units[&number];
+        let served = machine.served.iter().flat_map(|served| &served.users);
+        let revoked = served.filter(|user| {
+            let id = user.name.strip_prefix("relation-");
+            id.and_then(|id| id.parse().ok())
+                .map(labels::user)
+                .as_deref()
+                == Some(label)
+        });
+        if revoked.count() > 0 && machine.gateway_runs() && !machine.deaf {
+            self.violations
+                .push(format!("{label} is removed while its user is let in"));
         }
     }
 
@@ -148,5 +171,17 @@ impl World {
             self.violations
                 .push(format!("{name} published without a grant"));
         }
+    }
+}
+
+fn is_leaders_only(promise: &Promise) -> bool {
+    match promise {
+        Promise::SetUnitData { .. }
+        | Promise::RequestCertificate { .. }
+        | Promise::OpenPort { .. }
+        | Promise::ClosePort { .. }
+        | Promise::SetWorkloadVersion { .. } => false,
+        Promise::RemoveSecret { label } => label != labels::TLS_KEY,
+        _ => true,
     }
 }

@@ -205,6 +205,30 @@ impl World {
         }
     }
 
+    /// The same hook looks again, as the charm does: at its machine and worker. What Juju says is
+    /// asked once, and what was minted meanwhile is there.
+    pub(super) fn look_again(
+        &self,
+        number: u32,
+        hook: &Hook,
+        passing: &Passing,
+        seen: &mut Observation,
+    ) {
+        let now = self.observe(number, hook, passing);
+        let minted = now
+            .secrets
+            .into_iter()
+            .filter(|(label, _)| passing.minted.contains_key(label));
+        seen.secrets.extend(minted);
+        seen.minted = now.minted;
+        (seen.host, seen.worker) = (now.host, now.worker);
+        seen.fetched = now.fetched;
+        seen.admitted = now.admitted;
+        seen.failures = now.failures;
+        seen.done = now.done;
+        seen.round = now.round;
+    }
+
     pub(super) fn worker(&self, machine: &Machine) -> Worker {
         if !machine.healthy {
             return Worker::default();

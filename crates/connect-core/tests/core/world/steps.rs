@@ -3,11 +3,25 @@
 use super::*;
 
 impl World {
-    /// No healthy worker is restarted while another one that was is not back, or while a task is
-    /// with a worker that is not there.
+    /// No healthy worker is restarted for nothing, nor while another one that was is not back, if
+    /// there are tasks.
     pub(super) fn check_restart(&mut self, number: u32, step: &Step) {
         let is_restart = matches!(step, Step::RestartUnit { unit, .. } if unit == WORKER_SERVICE);
-        if !is_restart || !self.units[&number].healthy || self.connectors.is_empty() {
+        let machine = &self.units[&number];
+        if !is_restart || !machine.healthy {
+            return;
+        }
+        let next = &machine.files[&self.layout.start_facts()].bytes;
+        let next: StartFacts = serde_json::from_slice(next).unwrap();
+        if let Some(started) = &machine.host.started
+            && started.configuration == next.configuration
+            && next.plugins.is_subset(&started.plugins)
+            && (next.request.is_none() || next.request == started.request)
+        {
+            let text = format!("unit {number} restarts for nothing");
+            self.violations.push(text);
+        }
+        if self.connectors.is_empty() {
             return;
         }
         let others = self.units.iter().filter(|(other, _)| **other != number);

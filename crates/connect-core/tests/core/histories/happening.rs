@@ -1,26 +1,24 @@
-//! What holds after any history of several units.
+//! What may happen to a deployment, in any order.
 
-use std::collections::BTreeSet;
-
-use connect_core::gateway::Protocol;
 use connect_core::layout::{Layout, WORKER_SERVICE};
 use connect_core::observation::*;
 use proptest::prelude::*;
 
-use crate::encryption::{Provider, settle};
+use crate::encryption::Provider;
 use crate::world::*;
 
-/// `PROPTEST_CASES` asks for more than a quick run needs.
-pub fn cases(usual: u32) -> u32 {
-    let asked = std::env::var("PROPTEST_CASES").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
 #[derive(Clone, Copy, Debug)]
-enum Happening {
+pub enum Happening {
     Hook(u8),
     FailingHook(u8),
+    CrashingHook(u8, u8),
+    Overtaken(u8, u8, u8),
+    LosesLead(u8, u8),
     Tick,
+    LongTime,
+    Withhold(bool),
+    KafkaPassword(u8),
+    Own(bool),
     AddClient(u8, u8),
     RemoveClient(u8),
     ChangePlugin(u8, u8),
@@ -42,17 +40,25 @@ enum Happening {
     RestartAll,
     PassOver,
     LoseUnit(u8),
+    LoseForGood(u8),
     FindUnits,
     Connect(u8),
     ServePlugins(bool),
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+pub fn happening() -> impl Strategy<Value = Happening> {
     use Happening::*;
     prop_oneof![
         8 => any::<u8>().prop_map(Hook),
         2 => any::<u8>().prop_map(FailingHook),
+        4 => (any::<u8>(), 0..40_u8).prop_map(|(a, b)| CrashingHook(a, b)),
+        2 => (any::<u8>(), 0..40_u8, any::<u8>()).prop_map(|(a, b, c)| Overtaken(a, b, c)),
+        2 => (0..40_u8, any::<u8>()).prop_map(|(a, b)| LosesLead(a, b)),
         4 => Just(Tick),
+        1 => Just(LongTime),
+        1 => any::<bool>().prop_map(Withhold),
+        1 => any::<u8>().prop_map(KafkaPassword),
+        1 => any::<bool>().prop_map(Own),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| AddClient(a, b)),
         2 => any::<u8>().prop_map(RemoveClient),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| ChangePlugin(a, b)),
@@ -74,33 +80,39 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(RestartAll),
         1 => Just(PassOver),
         1 => any::<u8>().prop_map(LoseUnit),
+        1 => any::<u8>().prop_map(LoseForGood),
         1 => Just(FindUnits),
         2 => any::<u8>().prop_map(Connect),
         1 => any::<bool>().prop_map(ServePlugins),
     ]
 }
 
-const URLS: [&str; 4] = [
-    "NOT-REQUIRED",
-    "http://10.1.1.1/a",
-    "http://10.1.1.2/b",
-    "http://10.1.1.3/also-a",
+/// Where plugins are served, and their digests.
+pub const URLS: [(&str, &str); 5] = [
+    ("NOT-REQUIRED", ""),
+    ("http://10.1.1.1/a", "aaaa"),
+    ("http://10.1.1.2/b", "bbbb"),
+    ("http://10.1.1.3/also-a", "aaaa"),
+    (BAD, "bad0"),
 ];
+
+/// No worker bears this one.
+pub const BAD: &str = "http://10.1.1.4/bad";
 
 fn pick<T: Copy>(from: &[T], choice: u8) -> Option<T> {
     (!from.is_empty()).then(|| from[usize::from(choice) % from.len()])
 }
 
-fn serve(world: &mut World, up: bool) {
+pub fn serve(world: &mut World, up: bool) {
     world.plugins.clear();
     if up {
-        for (url, digest) in URLS[1..].iter().zip(["aaaa", "bbbb", "aaaa"]) {
+        for (url, digest) in &URLS[1..] {
             world.serve_plugin(url, digest);
         }
     }
 }
 
-fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
+pub fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
     let units: Vec<u32> = world.units.keys().copied().collect();
     let clients: Vec<u32> = world.clients.keys().copied().collect();
     let unit = |choice: u8| pick(&units, choice).unwrap();
@@ -113,6 +125,22 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
         Happening::FailingHook(choice) => {
             if !world.units[&unit(choice)].gone {
                 world.failing_hook(unit(choice), &reconcile());
+            }
+        }
+        Happening::CrashingHook(choice, steps) => {
+            if !world.units[&unit(choice)].gone {
+                world.crashing_hook(unit(choice), &reconcile(), usize::from(steps));
+            }
+        }
+        Happening::LoseForGood(choice) => {
+            let lost = unit(choice);
+            let stays = |unit: &&u32| **unit != lost && !world.units[*unit].gone;
+            if let Some(next) = units.iter().find(stays).copied() {
+                if world.leader == lost {
+                    world.leader = next;
+                }
+                world.units.remove(&lost);
+                tell_departed(world, lost);
             }
         }
         Happening::UnbearableSetting(on) => {
@@ -143,7 +171,8 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
             let lost = unit(choice);
             // Juju gives the lead to another one when it hears nothing of the leader.
             if lost != world.leader {
-                world.units.get_mut(&lost).unwrap().gone = true;
+                let machine = world.units.get_mut(&lost).unwrap();
+                (machine.gone, machine.out_of_date) = (true, true);
             }
         }
         Happening::FindUnits => {
@@ -151,11 +180,46 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
                 machine.gone = false;
             }
         }
+        Happening::Overtaken(choice, steps, other) => {
+            let (one, other) = (unit(choice), unit(other));
+            let here = |unit: u32| !world.units[&unit].gone;
+            if one != other && here(one) && here(other) {
+                let what = Meanwhile::Hook(other);
+                world.overtaken_hook(one, &reconcile(), usize::from(steps), what);
+            }
+        }
+        Happening::LosesLead(steps, other) => {
+            let (leader, other) = (world.leader, unit(other));
+            let here = |unit: u32| world.units.get(&unit).is_some_and(|unit| !unit.gone);
+            if leader != other && here(leader) && here(other) {
+                let what = Meanwhile::Leads(other);
+                world.overtaken_hook(leader, &reconcile(), usize::from(steps), what);
+            }
+        }
         Happening::Tick => world.tick(),
+        Happening::LongTime => {
+            // More than the time after which nobody waits for a unit any more.
+            world.now += 700;
+            world.tick();
+        }
+        Happening::Withhold(on) => {
+            world.kafka.get_mut(&3).unwrap().withheld = on;
+        }
+        Happening::KafkaPassword(choice) => {
+            let kafka = world.kafka.get_mut(&3).unwrap();
+            let user = kafka.secrets.get_mut("secret-user").unwrap();
+            let password = format!("kafkaPassw0rd-kafkaPassw0rd-{}", choice % 4);
+            user.insert("password".to_owned(), password);
+        }
+        Happening::Own(on) => {
+            let access = if on { "own" } else { "shared" };
+            let access = ConfigValue::Text(access.to_owned());
+            world.config.insert("client-access".to_owned(), access);
+        }
         Happening::AddClient(id, url) => {
             // A relation's number is never used again.
             let id = world.uris * 100 + u32::from(id);
-            let url = pick(&URLS, url).unwrap();
+            let (url, _) = pick(&URLS, url).unwrap();
             if !world.clients.contains_key(&id) && world.clients.len() < 4 {
                 world.uris += 1;
                 world.add_client(id, "client", url);
@@ -168,9 +232,9 @@ fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
         }
         Happening::ChangePlugin(choice, url) => {
             if let Some(id) = pick(&clients, choice) {
-                let url = pick(&URLS, url).unwrap().to_owned();
+                let (url, _) = pick(&URLS, url).unwrap();
                 let client = world.clients.get_mut(&id).unwrap();
-                client.theirs = bag(&[("plugin-url", &url), ("requested-secrets", FIVE)]);
+                client.theirs = bag(&[("plugin-url", url), ("requested-secrets", FIVE)]);
             }
         }
         Happening::SpoilRequest(choice) => {
@@ -301,167 +365,22 @@ fn remove_unit(world: &mut World, units: &[u32], clients: &[u32], leaving: u32) 
         world.leader = *units.iter().find(stays).unwrap();
     }
     world.units.remove(&leaving);
-    for other in units.iter().filter(|unit| **unit != leaving) {
-        if world.units[other].gone {
+    tell_departed(world, leaving);
+}
+
+/// The units that stay hear of one that does not.
+fn tell_departed(world: &mut World, gone: u32) {
+    for other in world.units.keys().copied().collect::<Vec<_>>() {
+        if world.units[&other].gone {
             continue;
         }
         world.hook(
-            *other,
+            other,
             Hook::RelationDeparted {
                 endpoint: "workers".to_owned(),
                 id: PEER_RELATION,
-                departing_unit: departing_unit.clone(),
+                departing_unit: format!("{APP}/{gone}"),
             },
         );
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(32),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn any_history_ends_well(
-        units in 1..4_u32,
-        history in prop::collection::vec(happening(), 0..40),
-    ) {
-        ends_well(units, history)?;
-    }
-}
-
-/// Histories that once ended badly.
-#[test]
-fn named_histories_end_well() {
-    // An option that no worker bears, there before any worker ran, was blamed on a client's plugin.
-    let unbearable_from_the_start = vec![
-        Happening::UnbearableSetting(true),
-        Happening::AddClient(0, 49),
-        Happening::Hook(0),
-        Happening::AddClient(0, 215),
-    ];
-    ends_well(1, unbearable_from_the_start).unwrap();
-}
-
-fn ends_well(units: u32, history: Vec<Happening>) -> Result<(), TestCaseError> {
-    let mut world = World::new(units);
-    let mut provider = Provider::new();
-    serve(&mut world, true);
-    for what in history {
-        happen(&mut world, &mut provider, what);
-    }
-    // The troubles end, and everything finds its place.
-    world.kafka_up = true;
-    world.config.remove("rest-port");
-    world.config.remove("worker-config");
-    for machine in world.units.values_mut() {
-        machine.gone = false;
-    }
-    serve(&mut world, true);
-    for client in world.clients.values_mut() {
-        client
-            .theirs
-            .insert("requested-secrets".to_owned(), FIVE.to_owned());
-    }
-    world.tick();
-    world.now += 1000;
-    world.settle();
-    let scheme = if world.certificates.is_some() {
-        settle(&mut world, &mut provider);
-        "https"
-    } else {
-        "http"
-    };
-    // Whatever was told last has been read by now.
-    world.now += 1000;
-    world.settle();
-    prop_assert_eq!(&world.violations, &Vec::<String>::new());
-
-    let names: Vec<String> = world
-        .clients
-        .keys()
-        .map(|id| format!("relation-{id}"))
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    let endpoints: Vec<String> = world
-        .units
-        .values()
-        .map(|m| format!("{scheme}://{}:8083", m.address))
-        .collect();
-    for (id, client) in &world.clients {
-        prop_assert!(
-            client.ours.contains_key("secret-user"),
-            "client {} {:?}",
-            id,
-            client
-        );
-        prop_assert_eq!(&client.ours["endpoints"], &endpoints.join(","));
-    }
-    for (number, machine) in &world.units {
-        prop_assert!(machine.healthy, "unit {}", number);
-        let served = machine.served.clone().unwrap_or_default().users;
-        let mut served: Vec<String> = served.into_iter().map(|user| user.name).collect();
-        served.sort();
-        prop_assert_eq!(&served, &names, "unit {}", number);
-        let wanted: BTreeSet<&str> = world
-            .clients
-            .values()
-            .filter_map(|client| {
-                let url = client.theirs["plugin-url"].as_str();
-                URLS.iter()
-                    .position(|one| *one == url)
-                    .filter(|index| *index > 0)
-                    .map(|index| ["aaaa", "bbbb", "aaaa"][index - 1])
-            })
-            .collect();
-        let stored: BTreeSet<&str> = machine.host.bundles.keys().map(String::as_str).collect();
-        prop_assert_eq!(stored, wanted, "unit {}", number);
-    }
-    let users = world
-        .secrets
-        .keys()
-        .filter(|label| label.ends_with(".user.secret"))
-        .count();
-    prop_assert_eq!(users, world.clients.len(), "{:?}", world.secrets.keys());
-    for (name, connector) in &world.connectors {
-        let id = connector
-            .owner
-            .as_ref()
-            .unwrap()
-            .rsplit(':')
-            .next()
-            .unwrap();
-        let id: u32 = id
-            .parse()
-            .map_err(|_| TestCaseError::fail("no relation id"))?;
-        prop_assert!(
-            world.clients.contains_key(&id),
-            "{} outlived its client",
-            name
-        );
-    }
-    prop_assert!(!world.peer_bag.contains_key("tombstones"));
-    let protocol = if scheme == "https" {
-        Protocol::Https
-    } else {
-        Protocol::Http
-    };
-    for machine in world.units.values() {
-        prop_assert_eq!(machine.door.as_ref().unwrap().0, protocol);
-    }
-    prop_assert!(
-        !world
-            .secrets
-            .contains_key("kafka-connect.internal-next.secret")
-    );
-    // A converged world needs nothing.
-    for number in world.units.keys().copied().collect::<Vec<_>>() {
-        let done = world.hook(number, reconcile());
-        prop_assert_eq!(done.rounds, 1);
-        prop_assert_eq!(&done.last.promises, &vec![], "unit {}", number);
-    }
-    Ok(())
 }
