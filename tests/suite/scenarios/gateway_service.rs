@@ -4,7 +4,7 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Client {
         std::fs::write(&login, login_of(model)).unwrap();
         let output = model.folder().join("requests");
         let script = source("tests/suite/scenarios/door_client.py");
-        let process = model.start_in_network(&[
+        let program = [
             "/usr/bin/python3",
             &script,
             &host,
@@ -58,7 +58,8 @@ impl Client {
             "/connectors",
             output.to_str().unwrap(),
             EVERY_MS,
-        ]);
+        ];
+        let process = model.start_in_network(&program, Stdio::null());
         Self { process, output }
     }
 

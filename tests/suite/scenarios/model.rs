@@ -1,7 +1,7 @@
 //! A simulated model of one scenario, driven through the command line that users have.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -127,12 +127,12 @@ impl Model {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Starts a program of this host in the model's network.
-    pub(super) fn start_in_network(&self, program: &[&str]) -> std::process::Child {
+    /// Starts a program of this host in the model's network; what it prints goes to `output`.
+    pub(super) fn start_in_network(&self, program: &[&str], output: Stdio) -> Child {
         // Ends with the command that started it: killing that one alone would leave it running.
         let tied = ["network", "--", "setpriv", "--pdeathsig", "KILL"];
         self.command(&[&tied, program].concat())
-            .stdout(std::process::Stdio::null())
+            .stdout(output)
             .spawn()
             .unwrap()
     }
@@ -257,6 +257,25 @@ impl Model {
     pub(super) fn starts(&self, unit: &str) -> usize {
         let log = self.sim(&["ssh", unit, "cat", "/var/log/kafka-connect/worker.log"]);
         log.matches("Kafka Connect worker initializing").count()
+    }
+
+    /// When a unit's worker was not there in its last restart: from when to when, as its log tells.
+    pub(super) fn last_gap(&self, unit: &str) -> (String, String) {
+        let log = self.sim(&["ssh", unit, "cat", "/var/log/kafka-connect/worker.log"]);
+        let last = |words: &str| {
+            let line = log.lines().rfind(|line| line.contains(words));
+            line.unwrap().split(']').next().unwrap().to_owned()
+        };
+        (
+            last("Kafka Connect stopping"),
+            last("Kafka Connect started"),
+        )
+    }
+
+    /// Runs an `update-status` hook of a unit to its end.
+    pub(super) fn update_status(&self, unit: &str) {
+        let hook = "JUJU_DISPATCH_PATH=hooks/update-status JUJU_HOOK_NAME=update-status ./dispatch";
+        self.sim(&["exec", "--unit", unit, "--", hook]);
     }
 
     /// The worker's process.

@@ -1,5 +1,6 @@
 //! Plugin servers in the network of a model, which answer as told.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Child;
 
@@ -16,11 +17,7 @@ pub(super) struct Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        for server in &mut self.running {
-            // It may have ended with an error of its own.
-            drop(server.kill());
-            drop(server.wait());
-        }
+        self.stop();
     }
 }
 
@@ -46,7 +43,30 @@ impl Servers {
         let authority = self.authority(port);
         let server = built("tools/testkit-server");
         let words = [server.as_str(), script.to_str().unwrap(), &authority];
-        self.running.push(model.start_in_network(&words));
+        let mut log = File::options();
+        let log = log.create(true).append(true).open(self.log(port)).unwrap();
+        self.running
+            .push(model.start_in_network(&words, log.into()));
+    }
+
+    /// Ends every server: who asks now is refused the connection.
+    pub(super) fn stop(&mut self) {
+        for mut server in self.running.drain(..) {
+            // It may have ended with an error of its own.
+            drop(server.kill());
+            drop(server.wait());
+        }
+    }
+
+    fn log(&self, port: u16) -> PathBuf {
+        self.folder.join(format!("server-{port}.log"))
+    }
+
+    /// How often a path was asked for at a port.
+    pub(super) fn asked(&self, port: u16, path: &str) -> usize {
+        let log = std::fs::read_to_string(self.log(port)).unwrap();
+        let line = format!("GET {path}");
+        log.lines().filter(|asked| *asked == line).count()
     }
 
     /// What every server does with each path, from now on.

@@ -62,6 +62,13 @@ pub enum Behaviour {
         #[serde(default)]
         headers: Vec<(String, String)>,
     },
+    /// 200 with an `ETag`, or 304 for who has that already, as a file server does it.
+    Tagged {
+        /// Served.
+        body: Body,
+        /// The tag, quotes and all.
+        etag: String,
+    },
     /// An error page.
     Status {
         /// Status code.

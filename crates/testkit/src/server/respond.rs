@@ -93,6 +93,16 @@ pub(crate) fn respond<S: Read + Write>(
                 out.send(&body)?;
             }
         }
+        Behaviour::Tagged { body, etag } => {
+            let tag = ("ETag", etag.as_str());
+            if request.header("if-none-match") == Some(etag.as_str()) {
+                out.head("304 Not Modified", &[tag])?;
+            } else {
+                let body = body.load()?;
+                out.ok(body.len() as u64, &[TAR, tag])?;
+                out.send(&body)?;
+            }
+        }
         Behaviour::Status { code, body } => {
             let body = match body {
                 Some(body) => body.load()?,

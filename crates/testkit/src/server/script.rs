@@ -67,6 +67,7 @@ impl Script {
 fn resolve(behaviour: &mut Behaviour, folder: &Path) {
     match behaviour {
         Behaviour::Ok { body, .. }
+        | Behaviour::Tagged { body, .. }
         | Behaviour::Status {
             body: Some(body), ..
         }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use testkit::archive::{TarBuilder, java, plugin};
 
-use super::{asks, file, stored};
-use crate::scenarios::model::{Model, SOON, Status, built};
+use super::{PARENT, acme, asks, connect_file, file, stored};
+use crate::scenarios::model::{Model, SOON, Status};
 use crate::scenarios::servers::Servers;
 
 const UNITS: [&str; 3] = ["kafka-connect/0", "kafka-connect/1", "kafka-connect/2"];
@@ -18,7 +18,6 @@ const MISSING: Duration = Duration::from_secs(60);
 const PORT: u16 = 8000;
 /// The connector that both versions of the tarball have: lines of a file, which is never there.
 const CLASS: &str = "com.acme.LinesSourceConnector";
-const PARENT: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
 
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
@@ -52,7 +51,7 @@ impl Stage {
             ("/first", file("acme-1.0.tar")),
             ("/second", file("acme-1.0.tar")),
         ];
-        std::fs::write(servers.folder.join("acme-1.0.tar"), acme("1.0")).unwrap();
+        std::fs::write(servers.folder.join("acme-1.0.tar"), acme(CLASS, "1.0")).unwrap();
         servers.answer(served.clone());
         servers.start(&model, PORT);
         for unit in UNITS {
@@ -263,18 +262,4 @@ fn a_plugin_that_is_missing_for_a_minute(stage: &mut Stage) {
     stage.only_bundle();
     assert_eq!(stage.processes(), before, "known content restarts nobody");
     assert_eq!(stage.model.codes("late/0"), "200 200 200");
-}
-
-/// A tarball with a version of the connector.
-fn acme(version: &str) -> Vec<u8> {
-    let class = java::with_version(CLASS, PARENT, version);
-    let jar = plugin::jar_of(plugin::SOURCE, CLASS, class);
-    TarBuilder::new()
-        .file(&format!("acme/acme-{version}.jar"), jar)
-        .file("acme/lib/connect-file.jar", connect_file())
-        .finish()
-}
-
-fn connect_file() -> Vec<u8> {
-    std::fs::read(built("kafka/connect-file/libs/connect-file-4.1.2.jar")).unwrap()
 }

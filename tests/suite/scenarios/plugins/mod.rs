@@ -3,12 +3,30 @@
 
 mod lives;
 mod published;
+mod renewed;
 
 use serde_json::{Value, json};
+use testkit::archive::{TarBuilder, java, plugin};
 
-use super::model::Model;
+use super::model::{Model, built};
 
 const SECRETS: &str = r#"["username", "password"]"#;
+/// The connector that those of the tests extend: lines of a file.
+const PARENT: &str = "org.apache.kafka.connect.file.FileStreamSourceConnector";
+
+/// A tarball with a version of a connector.
+fn acme(class: &str, version: &str) -> Vec<u8> {
+    let bytes = java::with_version(class, PARENT, version);
+    let jar = plugin::jar_of(plugin::SOURCE, class, bytes);
+    TarBuilder::new()
+        .file(&format!("acme/acme-{version}.jar"), jar)
+        .file("acme/lib/connect-file.jar", connect_file())
+        .finish()
+}
+
+fn connect_file() -> Vec<u8> {
+    std::fs::read(built("kafka/connect-file/libs/connect-file-4.1.2.jar")).unwrap()
+}
 
 fn asks(url: &str) -> Value {
     json!({"plugin-url": url, "requested-secrets": SECRETS})
