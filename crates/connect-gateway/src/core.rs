@@ -11,6 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsConnector;
 
 use crate::backoff::Backoff;
+use crate::holds::Holds;
 use crate::internal::Internals;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -131,6 +132,8 @@ pub struct Core {
     pub check_health: Notify,
     /// What is counted.
     pub metrics: Metrics,
+    /// Writes that wait.
+    pub holds: Holds,
     /// Failed logins.
     pub backoff: Backoff,
     /// Where slow password hashes are computed.
@@ -151,6 +154,7 @@ impl Core {
             health: watch::Sender::new((Health::NotReady, 0)),
             check_health: Notify::new(),
             metrics: Metrics::default(),
+            holds: Holds::default(),
             backoff: Backoff::default(),
             bench: Bench::default(),
             large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),

@@ -70,7 +70,17 @@ impl<'a> Delivery<'a> {
         let mut last = None;
         let mut health = self.core.watch_health();
         loop {
+            let asked = Instant::now();
+            let write = if repeatable {
+                None
+            } else {
+                self.core.holds.pass(deadline).await
+            };
             let began = Instant::now();
+            self.waited += began - asked;
+            if write.is_none() && !repeatable {
+                return self.exhausted(last, "a worker of the group is stopping");
+            }
             health.mark_unchanged();
             let failure = match self
                 .attempt_somewhere(&mut outbound, repeatable, deadline)

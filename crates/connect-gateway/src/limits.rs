@@ -36,6 +36,17 @@ pub const READ_BACK: Duration = Duration::from_secs(2);
 /// late while its group rebalances, and then its other answers are late too.
 pub const HEALTH_GRACE: Duration = Duration::from_secs(3);
 
+/// How long a unit may hold the group's writes back while its worker stops: twice as long as one
+/// takes that has just started its tasks, and within a write's patience (`retry-limit-s`).
+pub const HOLD: Duration = Duration::from_secs(20);
+
+/// Longest wait for the writes that are under way when one asks for a hold.
+pub const HOLD_DRAIN: Duration = Duration::from_secs(3);
+
+/// How long a group is without writes before a worker is stopped: what a change of a connector
+/// brings about, new configurations of its tasks, is written within this time of it.
+pub const QUIET: Duration = Duration::from_secs(1);
+
 /// Longest silence inside a body, in either direction.
 pub const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

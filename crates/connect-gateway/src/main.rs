@@ -1,4 +1,4 @@
-//! `kafka-connect-gateway run|check|status --settings FILE`.
+//! `kafka-connect-gateway run|check|hold|release|status --settings FILE`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use connect_gateway::door::Inherited;
 use connect_gateway::log::Log;
 use connect_gateway::service::{Command as Wish, Event, chain};
 use connect_gateway::tls::{Pair, Roots, TlsError};
-use connect_gateway::{files, install_tls_provider, service};
+use connect_gateway::{files, install_tls_provider, quiet, service};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +40,18 @@ enum Command {
         #[arg(long)]
         settings: PathBuf,
     },
+    /// Asks every gateway of the group to hold writes; before the worker of this unit is stopped.
+    Hold {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
+    /// Asks them to let writes go on; once it is stopped.
+    Release {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
     /// Shows what a running gateway serves.
     Status {
         /// The settings file.
@@ -55,6 +67,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Run { settings } => run(&settings, listeners),
         Command::Check { settings } => check(&settings),
+        Command::Hold { settings } => quieten(&settings, quiet::Wish::Hold),
+        Command::Release { settings } => quieten(&settings, quiet::Wish::Release),
         Command::Status { settings } => status(&settings),
     };
     match outcome {
@@ -170,6 +184,23 @@ fn check(settings: &std::path::Path) -> Result<(), String> {
     );
     for (door, certificate) in certificates {
         println!("{door} door certificate {}", describe(Some(&certificate)));
+    }
+    Ok(())
+}
+
+/// Whoever stops a worker goes on in any case: what was not reached is said, and is no failure.
+fn quieten(settings: &std::path::Path, wish: quiet::Wish) -> Result<(), String> {
+    let (read, _) = files::read_settings(settings).map_err(|error| chain(&error))?;
+    let Some(door) = &read.peer_door else {
+        return Ok(());
+    };
+    let roots = Roots::load(door.ca_file.as_ref()).map_err(|error| chain(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    for (unit, answer) in runtime.block_on(quiet::ask(&read, &roots, wish)) {
+        println!("{unit}: {answer}");
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
-//! The peer door's rules: three kinds of request, told apart by what they carry.
+//! The peer door's rules: four kinds of request, told apart by what they carry.
 //!
 //! | Request | Carries | Goes |
 //! | --- | --- | --- |
 //! | signed by a worker | the signature header, one of the two internal routes | to our worker as it is |
 //! | forwarded by a worker | the internal credential and the query parameter `forward` | to our worker, once |
 //! | handed over by a gateway | the internal credential and the hop header | to our worker, once |
+//! | about the group's writes | the internal credential, and one of two paths of our own | nowhere |
 //!
 //! What the door itself refuses is marked as not taken: the gateway that handed it over tells its
 //! client nothing of it and looks for another unit.
@@ -22,6 +23,7 @@ use crate::body::{Body, whole};
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
 use crate::limits;
+use crate::quiet::{LAST_WRITE, Wish};
 use crate::reply::{self, HOP, NOT_TAKEN, SIGNATURE, strip_request};
 use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
@@ -80,11 +82,31 @@ async fn take(
     authenticate(core, remote, request.headers(), check).await?;
     drop(backend);
     "internal".clone_into(&mut entry.user);
+    if let Some(wish) = Wish::of(request.method(), request.uri().path()) {
+        return Ok(hold(core, remote, wish).await);
+    }
     let (target, hold) = target
         .and_then(|target| admit(target, &request))
         .map_err(refused)?;
     let sent = pass(core, target, hold, request, entry).await;
     sent.map_err(refused)
+}
+
+/// What a unit wants of the group's writes while its worker stops.
+async fn hold(core: &Core, unit: IpAddr, wish: Wish) -> Response<Body> {
+    let mut response = Response::new(whole(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    match wish {
+        Wish::Hold => {
+            core.holds.hold(unit);
+            if let Some(ago) = core.holds.drained().await {
+                let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+                response.headers_mut().insert(LAST_WRITE, ago.into());
+            }
+        }
+        Wish::Release => core.holds.release(unit),
+    }
+    response
 }
 
 /// The target and how long to hold the request for our worker.

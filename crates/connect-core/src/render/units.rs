@@ -49,7 +49,8 @@ pub struct WorkerUnit<'a> {
     pub small: bool,
 }
 
-/// The worker's unit. It has no `[Install]`: the charm's `start` hook starts it after a reboot,
+/// The worker's unit. Before it stops, the writes of the whole group are held: one that comes in
+/// between makes the stop ten times as long. It has no `[Install]`: the charm's `start` hook starts it after a reboot,
 /// with the plugins that were proven.
 #[must_use]
 pub fn worker(unit: &WorkerUnit<'_>, layout: &Layout) -> String {
@@ -98,6 +99,9 @@ RuntimeDirectory=kafka-connect
 RuntimeDirectoryMode=0755
 ExecStartPre=/bin/cp {facts} {started}
 ExecStart={command}
+# With the gateway's files, which are not the worker's to read. A worker stops without them too.
+ExecStop=-+{gateway} hold --settings {settings}
+ExecStopPost=-+{gateway} release --settings {settings}
 Restart=on-failure
 RestartSec=5
 SuccessExitStatus=143
@@ -109,6 +113,8 @@ SystemCallFilter=@system-service
 ",
         tmp = layout.tmp(),
         log = layout.log(),
+        gateway = layout.gateway_program(),
+        settings = layout.gateway_settings(),
         facts = layout.start_facts(),
         started = layout.started(),
         stop = limits::WORKER_STOP_S,

@@ -65,6 +65,11 @@ async fn three_kinds_of_request_come_in_and_no_other() {
         (signed("PUT", "/connectors/a/tasks"), 401),
         (signed("DELETE", "/connectors/a"), 401),
         (signed("POST", "/connectors/a/tasks;x=y"), 401),
+        (ask("POST", "/gateway/writes/hold"), 401),
+        (ask("POST", "/gateway/writes/hold").login(CLIENT), 401),
+        (signed("POST", "/gateway/writes/hold"), 401),
+        (ask("GET", "/gateway/writes/hold").login(INTERNAL), 403),
+        (hop("POST", "/gateway/writes/held"), 404),
     ];
     for (number, (ask, status)) in refused.into_iter().enumerate() {
         let got = peer.ask(ask).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::support::{Ask, CLIENT, Gateway, INTERNAL, Worker, send, until};
+use crate::support::{Ask, Authority, CLIENT, Gateway, INTERNAL, Worker, send, until};
 
 fn command(gateway: &Gateway, name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-connect-gateway"));
@@ -132,4 +132,83 @@ async fn it_serves_logs_and_ends_when_told() {
     ] {
         assert!(!log.contains(secret), "{secret}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_holds_its_writes_from_hold_to_release() {
+    let authority = Authority::new();
+    let workers = (Worker::start().await, Worker::start().await);
+    let [nobody, gone] = [0, 1].map(|_| {
+        let listener = crate::support::listener([127, 0, 0, 1].into());
+        listener.local_addr().unwrap()
+    });
+    let other = Gateway::prepare(workers.1.address)
+        .with_peer_door(&authority)
+        .start()
+        .await;
+    let ours = Gateway::prepare(workers.0.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", other.peer)
+        .with_peer("connect/2", nobody)
+        .start()
+        .await;
+    let put = |gateway: &Gateway, number: u32| {
+        let body = format!(r#"{{"a":"{number}"}}"#);
+        let put = Ask::new("PUT", "/connectors/x/config").login(CLIENT);
+        send(gateway.client, put.json(&body))
+    };
+    assert_eq!(put(&other, 1).await.status, 201);
+
+    let started = std::time::Instant::now();
+    let (fine, text) = output(&ours, "hold").await;
+    assert!(fine, "{text}");
+    for expect in [
+        "this unit: done",
+        "connect/1: done",
+        "connect/2: cannot connect to ",
+    ] {
+        assert!(text.contains(expect), "{expect}: {text}");
+    }
+    assert!(
+        started.elapsed() >= connect_gateway::limits::QUIET,
+        "after a write just now"
+    );
+
+    let writes =
+        || [&workers.0, &workers.1].map(|worker| worker.config("x").map(|it| it["a"].clone()));
+    let before = writes();
+    let held = tokio::spawn(put(&ours, 2));
+    let held_there = tokio::spawn(put(&other, 2));
+    for gateway in [&ours, &other] {
+        assert_eq!(gateway.get("/connectors").await.status, 200, "reads go on");
+        let validate = Ask::new("PUT", "/connector-plugins/x/config/validate").login(CLIENT);
+        let validated = send(gateway.client, validate.json("{}")).await;
+        assert_eq!(validated.waited_ms(), 0, "what changes nothing is not held");
+        let client = Ask::new("POST", "/gateway/writes/release").login(CLIENT);
+        assert_eq!(
+            send(gateway.client, client).await.status,
+            404,
+            "no client's business"
+        );
+    }
+    assert!(!held.is_finished() && !held_there.is_finished());
+    assert_eq!(writes(), before);
+
+    let (fine, text) = output(&ours, "release").await;
+    assert!(fine && text.contains("connect/1: done"), "{text}");
+    for held in [held, held_there] {
+        let got = held.await.unwrap();
+        assert!(got.status.is_success() && got.waited_ms() > 0, "{got:?}");
+    }
+
+    // Nobody to ask is no failure: whoever stops the worker goes on.
+    let mut alone = Gateway::prepare(workers.0.address).with_peer_door(&authority);
+    alone.settings.peer_door.as_mut().unwrap().listen = vec![gone];
+    alone.write_settings();
+    for name in ["hold", "release"] {
+        let (fine, text) = output(&alone, name).await;
+        assert!(fine && text.contains("this unit: cannot connect"), "{text}");
+    }
+    let (fine, text) = output(&Gateway::prepare(workers.0.address), "hold").await;
+    assert!(fine && text.is_empty(), "{text}");
 }

@@ -1,0 +1,182 @@
+//! Writes wait while a worker of the group stops.
+//!
+//! A record that reaches the config topic while a worker shuts down makes it take 24 s instead of
+//! 2: its herder waits for the topic's reader, which waits for the herder, until a limit ends both
+//! (measured with Kafka 4.1). Its tasks run nowhere meanwhile. So before a worker is stopped, its
+//! unit asks every gateway of the group to hold writes ([`crate::quiet`]), and lets them go on as
+//! soon as the worker is gone. A hold ends by itself after [`limits::HOLD`], whatever became of
+//! whoever asked for it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::limits;
+
+/// Who holds writes back, and which are under way.
+#[derive(Debug)]
+pub struct Holds(watch::Sender<Now>);
+
+#[derive(Debug, Default)]
+struct Now {
+    /// The unit that asked, by its address, and when its hold ends by itself.
+    holds: Vec<(IpAddr, Instant)>,
+    under_way: usize,
+    /// When the last write ended.
+    ended: Option<Instant>,
+}
+
+impl Now {
+    /// When the last of the holds ends; none if nothing is held.
+    fn held_until(&self, now: Instant) -> Option<Instant> {
+        let ends = self.holds.iter().map(|&(_, end)| end);
+        ends.max().filter(|&end| now < end)
+    }
+}
+
+/// A write that is under way; it has ended when dropped.
+#[derive(Debug)]
+pub struct Write<'a>(&'a Holds);
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|now| {
+            now.under_way -= 1;
+            now.ended = Some(Instant::now());
+        });
+    }
+}
+
+impl Default for Holds {
+    fn default() -> Self {
+        Self(watch::Sender::new(Now::default()))
+    }
+}
+
+impl Holds {
+    /// Holds the writes that come from now on, for the unit at this address.
+    pub fn hold(&self, unit: IpAddr) {
+        let end = Instant::now() + limits::HOLD;
+        self.0.send_modify(|now| {
+            now.holds.retain(|&(by, _)| by != unit);
+            now.holds.push((unit, end));
+        });
+    }
+
+    /// Ends the unit's hold.
+    pub fn release(&self, unit: IpAddr) {
+        self.0
+            .send_modify(|now| now.holds.retain(|&(by, _)| by != unit));
+    }
+
+    /// Waits until no unit holds writes back; `None` if that takes beyond the deadline.
+    pub async fn pass(&self, deadline: Instant) -> Option<Write<'_>> {
+        let mut news = self.0.subscribe();
+        loop {
+            let mut held = None;
+            self.0.send_if_modified(|now| {
+                held = now.held_until(Instant::now());
+                if held.is_none() {
+                    now.under_way += 1;
+                }
+                // Nobody waits for a write to begin.
+                false
+            });
+            let Some(end) = held else {
+                return Some(Write(self));
+            };
+            if Instant::now() >= deadline {
+                return None;
+            }
+            // News or its end: both are looked at above.
+            let _ = timeout_at(end.min(deadline), news.changed()).await;
+        }
+    }
+
+    /// Waits for the writes that are under way, up to [`limits::HOLD_DRAIN`]; then how long ago the
+    /// last one ended, none if there was none.
+    pub async fn drained(&self) -> Option<Duration> {
+        let mut news = self.0.subscribe();
+        let drained = news.wait_for(|now| now.under_way == 0);
+        let drained = timeout(limits::HOLD_DRAIN, drained).await.is_ok();
+        let ended = self.0.borrow().ended;
+        if drained {
+            ended.map(|ended| ended.elapsed())
+        } else {
+            Some(Duration::ZERO)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+    const TWO: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+
+    async fn passes(holds: &Holds, within: Duration) -> bool {
+        holds.pass(Instant::now() + within).await.is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_waits_for_every_unit_that_holds_it() {
+        let holds = Holds::default();
+        let moment = Duration::from_millis(100);
+        assert!(passes(&holds, Duration::ZERO).await, "nobody holds it");
+        holds.hold(ONE);
+        holds.hold(TWO);
+        holds.release(TWO);
+        assert!(!passes(&holds, moment).await);
+        holds.hold(TWO);
+        let started = Instant::now();
+        let waiting = holds.pass(started + limits::HOLD);
+        let released = async {
+            holds.release(ONE);
+            tokio::time::sleep(moment).await;
+            holds.release(TWO);
+        };
+        let (passed, ()) = tokio::join!(waiting, released);
+        assert!(passed.is_some());
+        assert_eq!(started.elapsed(), moment);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_ends_by_itself_and_can_be_asked_for_anew() {
+        let holds = Holds::default();
+        holds.hold(ONE);
+        tokio::time::advance(limits::HOLD / 2).await;
+        holds.hold(ONE);
+        tokio::time::advance(limits::HOLD / 2).await;
+        assert!(!passes(&holds, Duration::ZERO).await);
+        let started = Instant::now();
+        assert!(passes(&holds, limits::HOLD).await);
+        assert_eq!(started.elapsed(), limits::HOLD / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_under_way_is_waited_for() {
+        let holds = Holds::default();
+        assert_eq!(holds.drained().await, None);
+        let write = holds.pass(Instant::now()).await.unwrap();
+        holds.hold(ONE);
+        let moment = Duration::from_millis(700);
+        let ends = async {
+            tokio::time::sleep(moment).await;
+            drop(write);
+        };
+        let started = Instant::now();
+        let (quiet, ()) = tokio::join!(holds.drained(), ends);
+        assert_eq!((quiet, started.elapsed()), (Some(Duration::ZERO), moment));
+        tokio::time::advance(moment).await;
+        assert_eq!(holds.drained().await, Some(moment));
+        // One that does not end is not waited for longer than it is worth.
+        holds.release(ONE);
+        let _endless = holds.pass(Instant::now()).await.unwrap();
+        let started = Instant::now();
+        assert_eq!(holds.drained().await, Some(Duration::ZERO));
+        assert_eq!(started.elapsed(), limits::HOLD_DRAIN);
+    }
+}

@@ -1,0 +1,122 @@
+//! `kafka-connect-gateway hold` and `release`: a unit asks all gateways of its group to hold writes
+//! before its worker is stopped, and to let them go on when it is gone.
+//!
+//! Best effort: a gateway that cannot be asked, or is of a version that does not know the request,
+//! costs a longer stop and no more. What each of them does is in [`crate::holds`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use connect_core::gateway::Settings;
+use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use hyper::{Method, Request, StatusCode};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::body::whole;
+use crate::core::{Backend, Peer};
+use crate::limits;
+use crate::tls::Roots;
+use crate::upstream::Upstream;
+
+/// How many milliseconds ago the last write through a gateway ended; on its answer to a hold.
+/// Absent if there was none since it started.
+pub const LAST_WRITE: HeaderName = HeaderName::from_static("x-gateway-last-write-ms");
+
+/// What is asked of the gateways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Hold writes, and tell when those that are under way are done.
+    Hold,
+    /// Let them go on.
+    Release,
+}
+
+impl Wish {
+    /// The path of the request, at the peer door only. Kafka Connect has none like it.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Hold => "/gateway/writes/hold",
+            Self::Release => "/gateway/writes/release",
+        }
+    }
+
+    /// What a request asks for; `None` if it is one to the worker.
+    #[must_use]
+    pub fn of(method: &Method, path: &str) -> Option<Self> {
+        [Self::Hold, Self::Release]
+            .into_iter()
+            .find(|wish| *method == Method::POST && path == wish.path())
+    }
+}
+
+/// Asks every gateway of the group, our own included, at the same time. After [`Wish::Hold`] it
+/// returns once the group has been without writes for [`limits::QUIET`]: a connector's change is
+/// followed by one of its tasks. Returns whom it asked and what each answered, for the log.
+pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String, String)> {
+    let Some(backend) = Backend::new(settings, Some(&roots.connector)).map(Arc::new) else {
+        return Vec::new();
+    };
+    let own = settings.peer_door.iter().flat_map(|door| &door.listen);
+    let own = own
+        .take(1)
+        .map(|&address| Upstream::tls(address, roots.connector.clone()));
+    let mut asked = JoinSet::new();
+    for upstream in own {
+        let backend = Arc::clone(&backend);
+        asked.spawn(async move { ("this unit".to_owned(), one(&backend, &upstream, wish).await) });
+    }
+    for number in 0..backend.peers.len() {
+        let backend = Arc::clone(&backend);
+        asked.spawn(async move {
+            let Peer { unit, upstream, .. } = &backend.peers[number];
+            (unit.clone(), one(&backend, upstream, wish).await)
+        });
+    }
+    let mut outcomes = Vec::new();
+    let mut last = None::<Duration>;
+    for (unit, outcome) in asked.join_all().await {
+        let told = match outcome {
+            Ok(ended) => {
+                last = [last, ended].into_iter().flatten().min();
+                "done".to_owned()
+            }
+            Err(message) => message,
+        };
+        outcomes.push((unit, told));
+    }
+    if let (Wish::Hold, Some(last)) = (wish, last) {
+        sleep(limits::QUIET.saturating_sub(last)).await;
+    }
+    outcomes
+}
+
+/// How long ago the last write there ended.
+async fn one(
+    backend: &Backend,
+    upstream: &Upstream,
+    wish: Wish,
+) -> Result<Option<Duration>, String> {
+    let mut request = Request::new(whole(""));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = hyper::Uri::from_static(wish.path());
+    let host = HeaderValue::try_from(upstream.address().to_string());
+    let host = host.map_err(|error| error.to_string())?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(AUTHORIZATION, backend.internal.for_peer().clone());
+    let limit = limits::CONNECT_TIMEOUT + limits::HOLD_DRAIN;
+    let sent = timeout(limit, upstream.send(request, false, limit)).await;
+    let answer = match sent {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(crate::service::chain(&error)),
+        Err(_) => return Err("cannot wait any longer for an answer".to_owned()),
+    };
+    if answer.status() != StatusCode::NO_CONTENT {
+        return Err(format!("answered {}", answer.status()));
+    }
+    let ended = answer.headers().get(LAST_WRITE);
+    let ended = ended.and_then(|value| value.to_str().ok()?.parse().ok());
+    Ok(ended.map(Duration::from_millis))
+}
