@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::access::Door;
 use crate::connection::{Connection, Phase, Speech};
 use crate::core::Core;
+use crate::lanes::Lanes;
 use crate::limits;
 use crate::places::{PerAddress, Share};
 
@@ -53,6 +54,7 @@ struct Listening {
 pub struct Listeners {
     door: Door,
     core: Arc<Core>,
+    lanes: Arc<Lanes>,
     open: HashMap<SocketAddr, Listening>,
     places: Arc<Semaphore>,
     per_address: Arc<PerAddress>,
@@ -62,10 +64,11 @@ pub struct Listeners {
 impl Listeners {
     /// A door that is closed.
     #[must_use]
-    pub fn new(door: Door, core: Arc<Core>) -> Self {
+    pub fn new(door: Door, core: Arc<Core>, lanes: Arc<Lanes>) -> Self {
         Self {
             door,
             core,
+            lanes,
             open: HashMap::new(),
             places: Arc::new(Semaphore::new(limits::CONNECTIONS)),
             per_address: Arc::default(),
@@ -97,6 +100,7 @@ impl Listeners {
             let accept = Accept {
                 door: self.door,
                 core: Arc::clone(&self.core),
+                lanes: Arc::clone(&self.lanes),
                 speech: speech.clone(),
                 places: Arc::clone(&self.places),
                 per_address: Arc::clone(&self.per_address),
@@ -159,6 +163,7 @@ impl Listeners {
 struct Accept {
     door: Door,
     core: Arc<Core>,
+    lanes: Arc<Lanes>,
     speech: watch::Receiver<Speech>,
     places: Arc<Semaphore>,
     per_address: Arc<PerAddress>,
@@ -191,8 +196,18 @@ impl Accept {
                         phase: phase.subscribe(),
                         watcher: graceful.watcher(),
                     };
-                    tokio::spawn(async move {
-                        connection.serve(stream).await;
+                    let stream = match stream.into_std() {
+                        Ok(stream) => stream,
+                        Err(error) => {
+                            tracing::warn!(%error, "cannot take a connection to its thread");
+                            continue;
+                        }
+                    };
+                    self.lanes.spawn(async move {
+                        match TcpStream::from_std(stream) {
+                            Ok(stream) => connection.serve(stream).await,
+                            Err(error) => tracing::warn!(%error, "cannot serve a connection"),
+                        }
                         drop((share, place));
                     });
                 }

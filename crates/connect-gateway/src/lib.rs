@@ -21,6 +21,7 @@ pub mod exchange;
 pub mod files;
 pub mod holds;
 pub mod internal;
+pub mod lanes;
 pub mod limits;
 pub mod log;
 pub mod login;

@@ -102,6 +102,10 @@ pub const LISTING_BYTES: usize = 16 * 1024 * 1024;
 /// Most such lists held at once.
 pub const LISTINGS_AT_ONCE: usize = 2;
 
+/// Threads that serve connections; one more looks at files and the worker. A gateway is to leave
+/// its machine to the worker.
+pub const LANES: usize = 2;
+
 /// Most connections of one door.
 pub const CONNECTIONS: usize = 1024;
 

@@ -106,8 +106,7 @@ fn run(settings: &std::path::Path, listeners: Vec<std::net::TcpListener>) -> Res
         }
         notify(&event);
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;

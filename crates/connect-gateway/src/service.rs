@@ -16,6 +16,7 @@ use crate::connection::Speech;
 use crate::core::{Backend, Core, Health};
 use crate::door::{Inherited, Listeners};
 use crate::files::{self, FileError, Stamp};
+use crate::lanes::Lanes;
 use crate::{limits, readiness};
 
 /// What is asked of a running service.
@@ -44,17 +45,28 @@ pub enum Event {
     Stopping,
 }
 
+/// Why nothing can be served at all.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] FileError),
+    /// There can be no thread more.
+    #[error("cannot start the threads that serve connections")]
+    Lanes(#[source] std::io::Error),
+}
+
 /// Serves until it is told to stop or nobody is left to tell it, then finishes what is under way.
 ///
 /// # Errors
 ///
-/// The settings cannot be used at all: there is nothing old to go on with.
+/// [`StartError`]: there is nothing old to go on with.
 pub async fn run(
     settings: &Path,
     inherited: Inherited,
     mut commands: mpsc::Receiver<Command>,
     on: impl Fn(Event),
-) -> Result<(), FileError> {
+) -> Result<(), StartError> {
     let mut service = Service::new(settings, inherited)?;
     let core = Arc::clone(&service.core);
     let health = tokio::spawn(readiness::poll(Arc::clone(&core)));
@@ -162,7 +174,7 @@ fn tell_door(
 }
 
 impl Service {
-    fn new(path: &Path, inherited: Inherited) -> Result<Self, FileError> {
+    fn new(path: &Path, inherited: Inherited) -> Result<Self, StartError> {
         let settings_stamp = Stamp::of(path);
         let (settings, settings_generation) = files::read_settings(path)?;
         let backend = Backend::new(&settings, None).ok_or_else(|| FileError::Setting {
@@ -170,6 +182,9 @@ impl Service {
             field: "worker.internal",
         })?;
         let core = Arc::new(Core::new(backend));
+        let lanes = Lanes::start(limits::LANES).map(Arc::new);
+        let lanes = lanes.map_err(StartError::Lanes)?;
+        let door = |door| Listeners::new(door, Arc::clone(&core), Arc::clone(&lanes));
         Ok(Self {
             path: path.to_owned(),
             settings,
@@ -180,9 +195,9 @@ impl Service {
             certificates: Certificates::default(),
             client_speech: None,
             peer_speech: None,
-            client_door: Listeners::new(Door::Client, Arc::clone(&core)),
-            peer_door: Listeners::new(Door::Peer, Arc::clone(&core)),
-            metrics_door: Listeners::new(Door::Metrics, Arc::clone(&core)),
+            client_door: door(Door::Client),
+            peer_door: door(Door::Peer),
+            metrics_door: door(Door::Metrics),
             metrics_speech: watch::Sender::new(Speech {
                 protocol: Protocol::Http,
                 tls: None,

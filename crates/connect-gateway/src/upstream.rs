@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::body::{Body, BodyError};
-use crate::limits;
+use crate::{lanes, limits};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,8 @@ pub enum SendError {
 
 struct Idle {
     sender: SendRequest<Body>,
+    /// Where its connection is served: from elsewhere it would be slow.
+    lane: usize,
     since: Instant,
 }
 
@@ -159,11 +161,14 @@ impl Upstream {
         if !reuse {
             return None;
         }
+        let here = lanes::here();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|one| {
             !one.sender.is_closed() && one.since.elapsed() < limits::IDLE_UPSTREAM_AGE
         });
-        let at = idle.iter().rposition(|one| one.sender.is_ready())?;
+        let at = idle
+            .iter()
+            .rposition(|one| one.lane == here && one.sender.is_ready())?;
         Some(idle.swap_remove(at).sender)
     }
 
@@ -173,6 +178,7 @@ impl Upstream {
         if idle.len() < limits::IDLE_UPSTREAM {
             idle.push(Idle {
                 sender,
+                lane: lanes::here(),
                 since: Instant::now(),
             });
         }
