@@ -394,21 +394,11 @@ fn a_server_that_never_gives_the_same_twice_restarts_workers_less_and_less_often
     assert_eq!(world.fetches, asked);
 }
 
-fn attach(world: &mut World, path: &str, bytes: u64) {
-    let resource = Resource {
-        path: path.to_owned(),
-        bytes,
-        identity: format!("{bytes} {path}"),
-    };
-    let reading = Reading::Known(resource);
-    world.resources.insert("connect-plugin".to_owned(), reading);
-}
-
 #[test]
 fn the_attached_plugin_is_loaded_by_every_worker_and_swapped() {
     let mut world = World::new(2);
     world.serve_plugin("/res/one", ONE);
-    attach(&mut world, "/res/one", 10);
+    world.attach("/res/one", 10);
     world.settle();
     world.assert_sound();
     let first = starts(&world);
@@ -433,7 +423,7 @@ fn the_attached_plugin_is_loaded_by_every_worker_and_swapped() {
 
     let asked = world.fetches;
     world.serve_plugin("/res/two", TWO);
-    attach(&mut world, "/res/two", 10);
+    world.attach("/res/two", 10);
     world.settle();
     world.assert_sound();
     assert_eq!(started_since(&world, &first), [1, 1]);
@@ -442,7 +432,7 @@ fn the_attached_plugin_is_loaded_by_every_worker_and_swapped() {
         assert!(machine.host.bundles.keys().eq([TWO]));
     }
     // An empty file is none. Workers need not restart for less, and may still have it open.
-    attach(&mut world, "/res/none", 0);
+    world.attach("/res/none", 0);
     world.settle();
     world.assert_sound();
     for machine in world.units.values() {
@@ -456,7 +446,7 @@ fn the_attached_plugin_is_loaded_by_every_worker_and_swapped() {
 fn an_attached_plugin_that_is_bad_is_named_and_the_one_before_stays() {
     let mut world = World::new(2);
     world.serve_plugin("/res/one", ONE);
-    attach(&mut world, "/res/one", 10);
+    world.attach("/res/one", 10);
     world.settle();
     for (path, serves, expected) in [
         (
@@ -474,7 +464,7 @@ fn an_attached_plugin_that_is_bad_is_named_and_the_one_before_stays() {
             world.serve_plugin(path, serves);
         }
         let asked = world.fetches;
-        attach(&mut world, path, 10);
+        world.attach(path, 10);
         world.settle();
         world.settle();
         world.assert_sound();
@@ -494,7 +484,7 @@ fn an_attached_plugin_that_is_bad_is_named_and_the_one_before_stays() {
         }
     }
     world.serve_plugin("/res/two", TWO);
-    attach(&mut world, "/res/two", 10);
+    world.attach("/res/two", 10);
     world.settle();
     world.assert_sound();
     assert_eq!(world.hook(1, reconcile()).last.status.message, "");

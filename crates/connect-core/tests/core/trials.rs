@@ -195,6 +195,109 @@ fn a_plugin_that_stops_a_worker_touches_one_unit_and_names_its_client() {
     }
 }
 
+/// Some are tried one by one: nobody pays for another's plugin.
+#[test]
+fn of_plugins_that_stop_a_worker_together_only_the_guilty_stays_out() {
+    for (digests, connectors, running) in [
+        (["aaaa", "abbb", "bad0"], 9, true),
+        (["aaaa", "bad0", "cccc"], 0, true),
+        (["bad0", "cccc", "dddd"], 9, true),
+        (["bad0", "bad1", "cccc"], 9, true),
+        (["aaaa", "bad0", "bad1"], 0, false),
+        (["aaaa", "bad0", "cccc"], 0, false),
+    ] {
+        for units in [1, 3] {
+            let mut world = World::new(units);
+            if running {
+                world.settle();
+            }
+            if connectors > 0 {
+                world.run_connector("orders", None, connectors);
+                world.settle();
+            }
+            let clients = [7, 8, 9].into_iter().zip(digests);
+            for (id, digest) in clients.clone() {
+                let url = format!("http://10.1.1.5/{id}");
+                world.serve_plugin(&url, digest);
+                world.add_client(id, "mysql", &url);
+            }
+            world.settle();
+            world.assert_sound();
+            let case = format!("{digests:?} {connectors} {running} {units}");
+            for (id, digest) in clients {
+                let guilty = digest.starts_with("bad");
+                let has_user = world.clients[&id].ours.contains_key("secret-user");
+                assert_eq!(has_user, !guilty, "{case}: {digest}");
+                for machine in world.units.values() {
+                    let started = machine.host.started.as_ref().unwrap();
+                    assert!(machine.healthy, "{case}");
+                    assert_eq!(
+                        started.plugins.contains(digest),
+                        !guilty,
+                        "{case}: {started:?}"
+                    );
+                }
+            }
+            let guilty = 3 - digests.iter().filter(|it| !it.starts_with("bad")).count();
+            let most = u32::try_from(3 + guilty + 3).unwrap();
+            assert!(
+                starts(&world).iter().all(|count| *count <= most),
+                "{case}: {:?}",
+                starts(&world)
+            );
+            for machine in world.units.values() {
+                assert!(!machine.bag.contains_key("suspects"), "{case}");
+            }
+            for (state, message) in statuses(&mut world) {
+                assert_eq!(state, State::Active);
+                assert!(
+                    message.contains("(mysql): plugin-url: stops the worker: NoClassDef"),
+                    "{case}: {message}"
+                );
+            }
+        }
+    }
+}
+
+/// Nor does the operator: what was attached before stays until the new one was tried by itself.
+#[test]
+fn an_attached_plugin_that_waits_to_be_tried_leaves_the_one_before_loaded() {
+    for (resource, clients) in [("cccc", ["aaaa", "bad0"]), ("bad1", ["aaaa", "cccc"])] {
+        let mut world = World::new(1);
+        world.serve_plugin("/res/one", "eeee");
+        world.attach("/res/one", 10);
+        world.settle();
+        world.serve_plugin("/res/two", resource);
+        world.attach("/res/two", 10);
+        for (id, digest) in [7, 8].into_iter().zip(clients) {
+            let url = format!("http://10.1.1.5/{id}");
+            world.serve_plugin(&url, digest);
+            world.add_client(id, "mysql", &url);
+        }
+        for _ in 0..60 {
+            world.hook(0, reconcile());
+            world.tick();
+            let started = world.units[&0].host.started.as_ref();
+            let runs = |digest| started.is_none_or(|it| it.plugins.contains(digest));
+            let case = format!("{resource} {clients:?} {started:?}");
+            assert!(runs("eeee") || runs(resource), "{case}");
+        }
+        world.settle();
+        world.assert_sound();
+        assert!(world.units[&0].healthy);
+        let started = &world.units[&0].host.started.as_ref().unwrap().plugins;
+        let good = |digest: &str| !digest.starts_with("bad");
+        for digest in [resource].into_iter().chain(clients) {
+            assert_eq!(
+                started.contains(digest),
+                good(digest),
+                "{digest}: {started:?}"
+            );
+        }
+        assert_eq!(started.contains("eeee"), !good(resource), "{started:?}");
+    }
+}
+
 /// Of workers that have yet to start, or run and serve nobody, one tries what is new.
 #[test]
 fn a_first_plugin_that_stops_a_worker_touches_one_unit() {

@@ -292,6 +292,17 @@ impl World {
         );
     }
 
+    /// Attaches a plugin of the operator's own.
+    pub fn attach(&mut self, path: &str, bytes: u64) {
+        let resource = Resource {
+            path: path.to_owned(),
+            bytes,
+            identity: format!("{bytes} {path}"),
+        };
+        let reading = Reading::Known(resource);
+        self.resources.insert("connect-plugin".to_owned(), reading);
+    }
+
     pub fn serve_plugin(&mut self, url: &str, digest: &str) {
         self.plugins.insert(
             url.to_owned(),

@@ -33,23 +33,29 @@ impl Bundles {
             let waits = tried.as_ref() != Some(digest) && rejected(peers, digest).is_none();
             suspects.get(digest).filter(|_| waits)
         };
-        let mut told: BTreeSet<String> = BTreeSet::new();
+        let fault = |cause: &String| format!("waits to be tried by itself: {cause}");
+        let mut before: BTreeSet<String> = BTreeSet::new();
         for (id, held) in &self.held {
             let Some(cause) = waits(&held.digest) else {
                 continue;
             };
-            self.faults
-                .entry(*id)
-                .or_insert_with(|| format!("waits to be tried by itself: {cause}"));
+            self.faults.entry(*id).or_insert_with(|| fault(cause));
             self.retry_after_s.push(RETRY_FETCH_S);
             // What clients were told of last, if it is still here.
             let known = peers.application.clients.get(id);
-            told.extend(known.map(|known| known.digest.clone()));
+            before.extend(known.map(|known| known.digest.clone()));
         }
-        told.retain(|digest| {
+        if let Some(held) = &self.resource
+            && let Some(cause) = waits(&held.digest)
+        {
+            self.resource_fault.get_or_insert_with(|| fault(cause));
+            self.retry_after_s.push(RETRY_FETCH_S);
+            before.extend(held.previous.clone());
+        }
+        before.retain(|digest| {
             !digest.is_empty() && in_store(host, digest) && rejected(peers, digest).is_none()
         });
-        self.wanted.extend(told);
+        self.wanted.extend(before);
     }
 }
 

@@ -41,7 +41,7 @@ impl Machine {
             );
         }
         properties
-            .contains("/bad0/")
+            .contains("/bad")
             .then(|| "NoClassDefFoundError: com/example/Missing".to_owned())
     }
 
