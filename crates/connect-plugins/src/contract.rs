@@ -149,6 +149,9 @@ pub(crate) fn read(
         && found.complete
         && services::complete(&found.classes, !jars.is_empty(), tree, limits)?;
     let has_manifests = !found.classes.is_empty() && found.complete && (completed || !missing);
+    if !has_manifests {
+        scan.warn("the worker scans for its classes, which slows down each start".to_owned());
+    }
     Ok(Contract {
         classes: found.classes,
         has_manifests,

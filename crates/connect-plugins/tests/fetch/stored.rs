@@ -352,7 +352,10 @@ fn a_plugin_that_cannot_be_judged_leaves_the_worker_scanning() {
     assert!(!has_manifests);
     assert_eq!(
         warnings,
-        ["it is not clear whether `b.Strange` is a plugin"]
+        [
+            "it is not clear whether `b.Strange` is a plugin",
+            "the worker scans for its classes, which slows down each start",
+        ]
     );
 }
 
