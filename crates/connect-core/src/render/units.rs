@@ -50,8 +50,11 @@ pub struct WorkerUnit<'a> {
 }
 
 /// The worker's unit. Before it stops, the writes of the whole group are held: one that comes in
-/// between makes the stop ten times as long. It has no `[Install]`: the charm's `start` hook starts it after a reboot,
-/// with the plugins that were proven.
+/// between makes the stop ten times as long. It has no `[Install]`: the charm's `start` hook starts
+/// it after a reboot, with the plugins that were proven.
+///
+/// However its process ends, systemd starts it again: code of a plugin may end it as if all were
+/// well (`System.exit(0)`), which only repeated starts tell from a worker that was stopped.
 #[must_use]
 pub fn worker(unit: &WorkerUnit<'_>, layout: &Layout) -> String {
     let logging = if unit.log4j2 {
@@ -102,7 +105,7 @@ ExecStart={command}
 # With the gateway's files, which are not the worker's to read. A worker stops without them too.
 ExecStop=-+{gateway} hold --settings {settings}
 ExecStopPost=-+{gateway} release --settings {settings}
-Restart=on-failure
+Restart=always
 RestartSec=5
 SuccessExitStatus=143
 TimeoutStopSec={stop}

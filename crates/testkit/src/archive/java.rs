@@ -24,6 +24,26 @@ pub fn exiting(name: &str, parent: &str, status: u8) -> Vec<u8> {
     class.finish()
 }
 
+/// Likewise, without a word to anybody in it: not even its shutdown hooks run.
+#[must_use]
+pub fn halting(name: &str, parent: &str, status: u8) -> Vec<u8> {
+    let mut class = Class::new(name, parent);
+    let runtime = class.reference("java.lang.Runtime", "getRuntime", "()Ljava/lang/Runtime;");
+    let halt = class.reference("java.lang.Runtime", "halt", "(I)V");
+    // invokestatic, sipush, invokevirtual, return.
+    let (runtime, halt) = (runtime.to_be_bytes(), halt.to_be_bytes());
+    let code = [
+        &[0xb8][..],
+        &runtime,
+        &[0x11, 0, status, 0xb6],
+        &halt,
+        &[0xb1],
+    ]
+    .concat();
+    class.method(STATIC, "<clinit>", "()V", &code);
+    class.finish()
+}
+
 const PUBLIC: u16 = 0x0001;
 const STATIC: u16 = 0x0008;
 const SUPER: u16 = 0x0020;
@@ -95,8 +115,8 @@ impl Class {
         self.methods
             .extend(words.iter().flat_map(|word| word.to_be_bytes()));
         self.methods.extend((length + 12).to_be_bytes());
-        // One place on the stack, one local variable.
-        self.methods.extend([0, 1, 0, 1]);
+        // Two places on the stack, one local variable.
+        self.methods.extend([0, 2, 0, 1]);
         self.methods.extend(length.to_be_bytes());
         self.methods.extend(code);
         // No exceptions, no attributes.

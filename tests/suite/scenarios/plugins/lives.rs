@@ -18,13 +18,19 @@ const MISSING: Duration = Duration::from_secs(60);
 const PORT: u16 = 8000;
 /// The connector that both versions of the tarball have: lines of a file, which is never there.
 const CLASS: &str = "com.acme.LinesSourceConnector";
+/// A connector that ends the process which loads it.
+const STOPPER: &str = "com.acme.Stopper";
 
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
 fn plugins_are_shared_and_one_that_stops_a_worker_or_is_missing_touches_nobody_else() {
     let mut stage = Stage::set();
     one_tarball_of_two_clients(&stage);
-    a_plugin_that_stops_the_worker(&mut stage);
+    // As if all were well, which a process may say that ends; and cut short.
+    let exits = java::exiting(STOPPER, PARENT, 0);
+    a_plugin_that_stops_the_worker(&mut stage, "exits", exits);
+    let halts = java::halting(STOPPER, PARENT, 0);
+    a_plugin_that_stops_the_worker(&mut stage, "halts", halts);
     a_plugin_that_is_missing_for_a_minute(&mut stage);
     stage.model.assert_no_hook_failed();
 }
@@ -189,9 +195,8 @@ fn one_tarball_of_two_clients(stage: &Stage) {
     println!("the first removed: same processes, the second's connector runs on");
 }
 
-fn a_plugin_that_stops_the_worker(stage: &mut Stage) {
-    let class = java::exiting("com.acme.Stopper", PARENT, 3);
-    let jar = plugin::jar_of(plugin::SOURCE, "com.acme.Stopper", class);
+fn a_plugin_that_stops_the_worker(stage: &mut Stage, client: &str, class: Vec<u8>) {
+    let jar = plugin::jar_of(plugin::SOURCE, STOPPER, class);
     let bundle = TarBuilder::new()
         .file("stopper/stopper.jar", jar)
         .file("stopper/connect-file.jar", connect_file())
@@ -200,9 +205,9 @@ fn a_plugin_that_stops_the_worker(stage: &mut Stage) {
     stage.serve("/bad", file("stopper.tar"));
     let before = stage.processes();
     let began = Instant::now();
-    stage.client("bad", "/bad");
+    stage.client(client, "/bad");
     stage.wait_named(
-        "bad",
+        client,
         "stops the worker: its process ends, and its log does not say why",
     );
     let model = &stage.model;
@@ -217,13 +222,13 @@ fn a_plugin_that_stops_the_worker(stage: &mut Stage) {
     assert_eq!(touched.len(), 1, "{before:?} {after:?}");
     let same = before.pids.iter().zip(&after.pids).filter(|(a, b)| a == b);
     assert_eq!(same.count(), 2, "{before:?} {after:?}");
-    stage.has_nothing("bad");
+    stage.has_nothing(client);
     assert_eq!(model.codes("second/0"), "200 200 200");
     println!(
-        "a plugin that stops the worker: rolled back after {took:.1} s, touched {touched:?}, \
+        "a plugin that {client}: rolled back after {took:.1} s, touched {touched:?}, \
          the connector runs"
     );
-    model.sim(&["remove-relation", "bad", "kafka-connect"]);
+    model.sim(&["remove-relation", client, "kafka-connect"]);
     for unit in UNITS {
         model.wait_status(unit, "active", "", SOON);
     }
