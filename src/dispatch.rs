@@ -134,6 +134,7 @@ pub fn look(hook: Hook, world: &World) -> Result<Observation, Error> {
     let mut seen = juju.map_err(Error::Ask)?;
     (seen.host, seen.worker) = machine.map_err(Error::Look)?;
     seen.unreachable = observe::peers::unreachable(&seen);
+    seen.group = observe::group::observe(&seen);
     observe::resources::observe(world, &mut seen).map_err(Error::Ask)?;
     Ok(seen)
 }

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod fs;
 pub mod http;
 pub mod java;
+pub mod kafka;
 pub mod loopback;
 pub mod names;
 pub mod request;

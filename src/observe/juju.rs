@@ -94,6 +94,7 @@ fn empty(world: &World, hook: Hook) -> Observation {
         opened_ports: BTreeSet::new(),
         host: Host::default(),
         worker: Reading::Absent,
+        group: Reading::Absent,
         unreachable: BTreeSet::new(),
         fetched: BTreeMap::new(),
         admitted: None,

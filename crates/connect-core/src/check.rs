@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gateway::Users;
 use crate::limits;
+use crate::model::config::Config;
 use crate::model::operators::Operators;
 use crate::model::peer::unit_number;
 use crate::observation::{Hook, Life, Observation, Reading, RelationId};
@@ -20,6 +21,7 @@ pub fn violations(seen: &Observation, plan: &Plan) -> Vec<String> {
     encryption(seen, plan, &mut found);
     secrecy(seen, plan, &mut found);
     users(seen, plan, &mut found);
+    membership(seen, plan, &mut found);
     let mut paths = BTreeSet::new();
     for step in &plan.steps {
         if let Step::WriteFile { path, .. } = step
@@ -275,6 +277,37 @@ fn secrecy(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
         .any(|value| shown.iter().any(|text| text.contains(value)))
     {
         found.push("a secret value would be shown".to_owned());
+    }
+}
+
+/// No worker is set up for a group that options name, before it was noted that it may join: the note
+/// has to stand in the peer relation already.
+fn membership(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
+    let (config, _) = Config::read(&seen.config, &seen.identity);
+    let bag = seen.peers.as_ref().map(|peers| &peers.application);
+    let notes = bag.map(|bag| wire::peer::read_application(bag).groups);
+    for step in &plan.steps {
+        let Step::WriteFile { path, content, .. } = step else {
+            continue;
+        };
+        if !path.ends_with("worker.properties") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(content.expose());
+        let value = |key: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap_or_default().trim_start_matches('=').to_owned()
+        };
+        let group = value("group.id");
+        let topics = ["config", "offset", "status"].map(|of| value(&format!("{of}.storage.topic")));
+        let derived = format!("{}-{}", seen.identity.application, seen.identity.model_uuid);
+        let own = ["configs", "offsets", "status"].map(|of| format!("{derived}-{of}"));
+        let is_derived = group == derived && topics == own;
+        let note = format!("{group} {}", topics.join(" "));
+        let is_noted = notes.as_ref().is_some_and(|notes| notes.contains(&note));
+        if !is_derived && !is_noted && !config.adopt_group {
+            found.push(format!("a worker would join {group} unasked"));
+        }
     }
 }
 

@@ -83,6 +83,9 @@ pub struct Observation {
     /// Our own worker, as far as it answers; [`Reading::Absent`] when nothing was asked because
     /// the service is not running.
     pub worker: Reading<Worker>,
+    /// Who is in the group that options name, as Kafka says; asked only when
+    /// [`crate::plan::adoption::question`] wants to know, else [`Reading::Absent`].
+    pub group: Reading<GroupFacts>,
     /// Names of other units whose peer door does not take a connection; looked at by the leader
     /// only.
     pub unreachable: BTreeSet<String>,
@@ -451,6 +454,15 @@ pub struct Group {
     pub leader: String,
     /// For how long, in milliseconds, the tasks of a worker that left stay with nobody.
     pub delay_ms: u64,
+}
+
+/// A group as Kafka knows it, before a worker of ours is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct GroupFacts {
+    /// Hosts of its members, as the broker sees them.
+    pub members: BTreeSet<String>,
+    /// Its config topic is there and something was written to it.
+    pub written: bool,
 }
 
 /// A file or directory on disk.

@@ -84,10 +84,14 @@ impl Model {
     }
 
     pub(super) fn deploy_connect(&self, more: &[&str]) {
+        self.deploy_connect_as("kafka-connect", more);
+    }
+
+    pub(super) fn deploy_connect_as(&self, name: &str, more: &[&str]) {
         let kafka = format!("kafka={}", built("kafka/kafka-connect-4.1.2.tgz"));
         self.deploy(
             &built("pack/kafka-connect_ubuntu@24.04-amd64.charm"),
-            "kafka-connect",
+            name,
             &[&["--config", "profile=testing", "--resource", &kafka], more].concat(),
         );
     }
@@ -150,6 +154,14 @@ impl Model {
             state: text("current"),
             message: text("message"),
         }
+    }
+
+    /// What `status` says of a unit under a key.
+    pub(super) fn status_field(&self, unit: &str, key: &str) -> String {
+        let status = self.json(&["status"]);
+        let application = unit.split('/').next().unwrap();
+        let shown = &status["applications"][application]["units"][unit][key];
+        shown.as_str().unwrap_or_default().to_owned()
     }
 
     /// Waits for a unit's state and exact message.

@@ -19,6 +19,12 @@ pub struct Config {
     pub peer_port: u16,
     /// `group-id`, or what is derived from application and model.
     pub group_id: String,
+    /// `config-topic`, `offset-topic` and `status-topic`, or what is derived from the group.
+    pub topics: Topics,
+    /// Group or topics are not the derived ones, so that they may be somebody else's.
+    pub group_is_named: bool,
+    /// `adopt-group`: the group that the options name is to be joined although it is not new.
+    pub adopt_group: bool,
     /// `worker-config`: the operator's own worker properties.
     pub worker_config: BTreeMap<String, String>,
     /// `log-level`.
@@ -60,6 +66,29 @@ pub struct Config {
     /// `admin-clients`: applications whose clients see all connectors whatever `client-access`
     /// says; sorted.
     pub admin_clients: BTreeSet<String>,
+}
+
+/// Where the workers of a group keep what they share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topics {
+    /// Configurations of connectors. It is what makes a group: whoever has it, has the connectors.
+    pub config: String,
+    /// Offsets of source connectors.
+    pub offset: String,
+    /// States of connectors and tasks.
+    pub status: String,
+}
+
+impl Topics {
+    /// Those of a group unless options say otherwise.
+    #[must_use]
+    pub fn of(group: &str) -> Self {
+        Self {
+            config: format!("{group}-configs"),
+            offset: format!("{group}-offsets"),
+            status: format!("{group}-status"),
+        }
+    }
 }
 
 /// Which connectors a client may see and change.
@@ -106,6 +135,17 @@ pub const RELEASES: [Release; 3] = [
         sha512: "c7d7b2318cb51aa0c61d3246a51c349210073c5c9b754947ef965a439f2f939e8600f204e134a75ac31faf3829c9370960ef7c6a9886c8a1dbf0339a21f4c54c",
     },
 ];
+
+/// The group of an application when no option names one: two deployments never meet in it.
+fn derived_group(identity: &Identity) -> String {
+    format!("{}-{}", identity.application, identity.model_uuid)
+}
+
+/// The characters that Kafka allows in the name of a topic.
+fn is_topic(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    text.bytes().all(legal)
+}
 
 /// An option that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,10 +205,16 @@ impl Config {
             problems: Vec::new(),
         };
         let session_timeout_ms = reader.number("session-timeout-ms", 6000, 1000, 600_000);
+        let group_id = reader.group_id(identity);
+        let topics = reader.topics(&group_id);
+        let derived = derived_group(identity);
         let config = Self {
             rest_port: reader.port("rest-port", 8083),
             peer_port: reader.port("peer-port", 8084),
-            group_id: reader.group_id(identity),
+            group_is_named: group_id != derived || topics != Topics::of(&derived),
+            group_id,
+            topics,
+            adopt_group: reader.boolean("adopt-group", false),
             worker_config: reader.worker_config(),
             log_level: reader.choice(
                 "log-level",
@@ -332,19 +378,53 @@ impl Reader<'_> {
     }
 
     fn group_id(&mut self, identity: &Identity) -> String {
-        let derived = format!("{}-{}", identity.application, identity.model_uuid);
+        let derived = derived_group(identity);
         let text = self.text("group-id", "");
         if text.is_empty() {
             return derived;
         }
         // The names of the internal topics are derived from it, hence Kafka's rule for topics.
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        if text.len() <= 200 && text.bytes().all(legal) {
+        if text.len() <= 200 && is_topic(&text) {
             return text;
         }
         self.problem(
             "group-id",
             "must be at most 200 letters, digits, dots, dashes, underscores",
+        );
+        derived
+    }
+
+    fn topics(&mut self, group: &str) -> Topics {
+        let derived = Topics::of(group);
+        let topics = Topics {
+            config: self.topic("config-topic", derived.config),
+            offset: self.topic("offset-topic", derived.offset),
+            status: self.topic("status-topic", derived.status),
+        };
+        if topics.offset == topics.config {
+            self.problem("offset-topic", "must differ from the config topic");
+        }
+        if topics.status == topics.config || topics.status == topics.offset {
+            self.problem(
+                "status-topic",
+                "must differ from the config and the offset topic",
+            );
+        }
+        topics
+    }
+
+    fn topic(&mut self, option: &str, derived: String) -> String {
+        let text = self.text(option, "");
+        if text.is_empty() {
+            return derived;
+        }
+        // `.` and `..` are no names of topics.
+        if text.len() <= 249 && is_topic(&text) && text.bytes().any(|b| b != b'.') {
+            return text;
+        }
+        self.problem(
+            option,
+            "must be at most 249 letters, digits, dots, dashes, underscores",
         );
         derived
     }

@@ -15,8 +15,11 @@ use crate::fingerprint;
 use crate::observation::ConfigValue;
 
 /// The options, each with the worker property or the words that a worker would name it by.
-const START: [(&str, &str); 9] = [
+const START: [(&str, &str); 12] = [
     ("group-id", "group.id"),
+    ("config-topic", "config.storage.topic"),
+    ("offset-topic", "offset.storage.topic"),
+    ("status-topic", "status.storage.topic"),
     ("worker-config", ""),
     ("log-level", ""),
     ("profile", ""),

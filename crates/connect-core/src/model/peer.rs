@@ -52,6 +52,9 @@ pub struct ApplicationData {
     pub internal: Option<InternalRotation>,
     /// The operators' users, as [`crate::model::operators::Operators::generation`] names them.
     pub operators: Option<String>,
+    /// Groups, with their topics, that workers of ours may join: nobody else was in them, or the
+    /// operator said to adopt them. Only those that options name; a derived one is ours anyway.
+    pub groups: BTreeSet<String>,
     /// Rises with every change of the others.
     pub generation: u64,
 }

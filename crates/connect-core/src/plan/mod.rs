@@ -1,5 +1,6 @@
 //! The only place where anything is decided.
 
+pub mod adoption;
 pub mod bundles;
 pub mod clients;
 pub mod goal;
@@ -458,6 +459,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
     }
     let mut minted = std::mem::take(&mut door.minted);
     let mut wake = status::wake(&model, standing, &bundles);
+    wake.extend(adoption::wake(&model));
     // It counts once Juju has kept it.
     wake.extend(verdict.map(|_| crate::limits::NEXT_HOOK_S));
     wake.append(&mut door.wake_after_s);
@@ -474,6 +476,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
         layout,
     ));
     findings.extend(status::clients(&model, &bundles));
+    findings.extend(adoption::shared(&model));
     let mut promises =
         promises::collect(&model, now.as_ref().map(|(peers, now)| (*peers, now)), lead);
     promises.append(&mut door.promises);

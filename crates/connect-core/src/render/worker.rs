@@ -36,15 +36,15 @@ pub fn properties(input: &WorkerInput<'_>, layout: &Layout) -> (String, String) 
         plugins,
         manifests,
     } = input;
-    let group = &config.group_id;
+    let (group, topics) = (&config.group_id, &config.topics);
     let mut p = Properties::default();
     p.comment("Written by the charm; changes are overwritten. Use option worker-config.");
     p.set("bootstrap.servers", &kafka.bootstrap.join(","));
     p.comment("Application and model by default: two deployments never merge.");
     p.set("group.id", group)
-        .set("config.storage.topic", &format!("{group}-configs"))
-        .set("offset.storage.topic", &format!("{group}-offsets"))
-        .set("status.storage.topic", &format!("{group}-status"));
+        .set("config.storage.topic", &topics.config)
+        .set("offset.storage.topic", &topics.offset)
+        .set("status.storage.topic", &topics.status);
 
     let mut defaults: Vec<(&str, &str)> = vec![
         // The broker's own default, so that one broker is enough where it says so.

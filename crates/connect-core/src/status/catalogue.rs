@@ -64,6 +64,10 @@ catalogue! {
         "topic {topic} {fault}"
         "The worker refuses one of its internal topics, because it could lose what is stored there."
         "Do as the message says, with Kafka's own tools or by an option; the worker tries again by itself. A replication factor is set with `worker-config` (`config.storage.replication.factor` and its like)."
+    GroupTaken "group-taken" Blocked
+        "group {group} {fault}: adopt-group=true joins it, or set another group-id"
+        "The options name a group that is not new: another deployment's workers are in it, or stored connectors in its config topic. No worker of ours joins it unasked."
+        "Set `adopt-group=true` to take over its connectors, or `group-id` (and the topics) to names of your own."
     StepFailed "step-failed" Blocked
         "cannot {step}: {reason}"
         "A change of this machine failed; it is tried again by itself."
@@ -111,6 +115,14 @@ catalogue! {
     InternalWaiting "internal-waiting" Waiting
         "waiting for the leader to share the internal credentials"
         "The secret with the internal user and CA is not there yet, or was made in this very hook."
+        "Wait; if it lasts, look at the leader unit."
+    GroupUnknown "group-unknown" Waiting
+        "cannot ask Kafka who is in group {group}: {fault}"
+        "The options name a group, and before the first worker joins it Kafka is asked whether somebody else has it. The question is put again by itself."
+        "See to the brokers, or to the rights of the related user; `adopt-group=true` asks nothing."
+    GroupWaiting "group-waiting" Waiting
+        "waiting for the leader to find group {group} free"
+        "The options name a group. Before the first worker joins it the leader asks Kafka whether somebody else has it."
         "Wait; if it lasts, look at the leader unit."
     NetworkWaiting "network-waiting" Waiting
         "waiting for an address on {binding}"
@@ -220,6 +232,10 @@ catalogue! {
         "receive-ca-cert:{relation}: a certificate cannot be read"
         "Some of the CA certificates received cannot be used; the others are trusted."
         "See to the application that sends them."
+    GroupShared "group-shared" Active
+        "group {group} is led by a worker of another deployment, at {host}: stop it"
+        "The group was adopted while workers of another deployment run in it. Its leader takes changes of connectors only from workers that it lets in."
+        "Stop the other deployment's workers; the connectors go on with ours."
     Rolling "rolling" Active
         "rolling restart at {unit}: {cause}; {left} to follow"
         "Workers restart one at a time; the leader says whose turn it is."

@@ -22,9 +22,10 @@ const PASSED: &str = "passed";
 const RESTART: &str = "restart";
 const INTERNAL: &str = "internal";
 const OPERATORS: &str = "operators";
+const GROUPS: &str = "groups";
 const GENERATION: &str = "generation";
 /// Keys of the application databag.
-pub const APPLICATION_KEYS: [&str; 12] = [
+pub const APPLICATION_KEYS: [&str; 13] = [
     CLIENTS,
     TOMBSTONES,
     TURN,
@@ -36,6 +37,7 @@ pub const APPLICATION_KEYS: [&str; 12] = [
     RESTART,
     INTERNAL,
     OPERATORS,
+    GROUPS,
     GENERATION,
 ];
 
@@ -101,6 +103,7 @@ pub fn read_application(bag: &Databag) -> ApplicationData {
         restart: plain(bag, RESTART),
         internal: json(bag, INTERNAL),
         operators: plain(bag, OPERATORS),
+        groups: json(bag, GROUPS).unwrap_or_default(),
         generation: json(bag, GENERATION).unwrap_or_default(),
     }
 }
@@ -120,6 +123,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         restart,
         internal,
         operators,
+        groups,
         generation,
     } = data;
     [
@@ -137,6 +141,7 @@ pub fn write_application(data: &ApplicationData) -> Databag {
         (RESTART, restart.clone()),
         (INTERNAL, internal.as_ref().map(text)),
         (OPERATORS, operators.clone()),
+        (GROUPS, (!groups.is_empty()).then(|| text(groups))),
         (GENERATION, (*generation > 0).then(|| text(generation))),
     ]
     .into_iter()

@@ -13,6 +13,7 @@
     reason = "tests may stop at the first surprise, read their cases from files, name one arm, and say one thing after the other"
 )]
 
+mod adoption;
 mod barrier;
 mod bundles;
 mod cases;

@@ -150,6 +150,14 @@ impl Draw<'_> {
             Life::Parting,
         ][self.below(5)]
     }
+    fn group(&mut self) -> Reading<GroupFacts> {
+        let facts = GroupFacts {
+            members: self.bag(&["10.0.0.8", "10.0.0.9"]).into_keys().collect(),
+            written: self.yes(),
+        };
+        self.reading(facts)
+    }
+
     fn observation(&mut self) -> Observation {
         let unit_keys = connect_core::wire::peer::UNIT_KEYS;
         let app_keys = connect_core::wire::peer::APPLICATION_KEYS;
@@ -403,6 +411,7 @@ impl Draw<'_> {
                 .collect(),
             host,
             worker: self.reading(worker),
+            group: self.group(),
             unreachable: self.bag(&["kafka-connect/1", "x"]).into_keys().collect(),
             fetched: if self.yes() {
                 let outcomes = [

@@ -181,6 +181,8 @@ pub struct World {
     pub fetches: u32,
     pub connectors: BTreeMap<String, Connector>,
     pub group: Group,
+    /// Who is in the group that options name, besides our workers.
+    pub foreign: Reading<GroupFacts>,
     pub actions: u32,
     members: BTreeSet<u32>,
     pub now: u64,
@@ -250,6 +252,7 @@ impl World {
             fetches: 0,
             connectors: BTreeMap::new(),
             group: Group::default(),
+            foreign: Reading::Known(GroupFacts::default()),
             actions: 0,
             members: BTreeSet::new(),
             now: 1_800_000_000,

@@ -26,7 +26,7 @@ use self::barrier::Units;
 use super::bundles::Bundles;
 use super::users::credential;
 use super::watch::{self, Watch};
-use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, turns};
+use super::{Entropy, Mint, MintedValue, Promise, SecretOwner, Step, adoption, turns};
 use crate::fingerprint;
 use crate::model::client::{Client, Request, username};
 use crate::model::password::generate;
@@ -104,6 +104,11 @@ pub fn lead(
         return leader.lead;
     }
     leader.watch();
+    leader
+        .lead
+        .application
+        .groups
+        .extend(adoption::claim(model));
     leader.internal();
     leader.operators();
     leader.tls();

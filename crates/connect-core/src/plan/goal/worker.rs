@@ -11,7 +11,7 @@ use crate::model::kafka::{Kafka, KafkaAccess};
 use crate::model::{Internal, Model};
 use crate::observation::StartFacts;
 use crate::plan::bundles::Bundles;
-use crate::plan::internal;
+use crate::plan::{adoption, internal};
 use crate::render::units::WorkerUnit;
 use crate::render::worker::WorkerInput;
 use crate::render::{jks, logging, units, worker};
@@ -87,6 +87,10 @@ pub(super) fn goal(
     ) else {
         return WorkerGoal::Keep;
     };
+    if let Some(finding) = adoption::hold(model) {
+        findings.push(finding);
+        return WorkerGoal::Keep;
+    }
     let log4j2 = !version.starts_with("3.");
     let ready = Ready {
         kafka,

@@ -42,6 +42,9 @@ pub enum Happening {
     LoseUnit(u8),
     LoseForGood(u8),
     FindUnits,
+    NameGroup(bool),
+    Adopt(bool),
+    Occupy(bool),
     Connect(u8),
     ServePlugins(bool),
 }
@@ -82,6 +85,9 @@ pub fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<u8>().prop_map(LoseUnit),
         1 => any::<u8>().prop_map(LoseForGood),
         1 => Just(FindUnits),
+        1 => any::<bool>().prop_map(NameGroup),
+        1 => any::<bool>().prop_map(Adopt),
+        1 => any::<bool>().prop_map(Occupy),
         2 => any::<u8>().prop_map(Connect),
         1 => any::<bool>().prop_map(ServePlugins),
     ]
@@ -142,6 +148,22 @@ pub fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
                 world.units.remove(&lost);
                 tell_departed(world, lost);
             }
+        }
+        Happening::NameGroup(on) => {
+            let group = if on { "connect-cluster" } else { "" };
+            let group = ConfigValue::Text(group.to_owned());
+            world.config.insert("group-id".to_owned(), group);
+        }
+        Happening::Adopt(on) => {
+            let on = ConfigValue::Boolean(on);
+            world.config.insert("adopt-group".to_owned(), on);
+        }
+        Happening::Occupy(on) => {
+            let facts = GroupFacts {
+                written: on,
+                ..GroupFacts::default()
+            };
+            world.foreign = Reading::Known(facts);
         }
         Happening::UnbearableSetting(on) => {
             let interval = if on { "never" } else { "9999" };

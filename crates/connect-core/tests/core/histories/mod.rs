@@ -7,6 +7,7 @@ mod happening;
 use std::collections::BTreeSet;
 
 use connect_core::gateway::Protocol;
+use connect_core::observation::{GroupFacts, Reading};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
 
@@ -218,6 +219,7 @@ fn ends_well(units: u32, history: Vec<Happening>) -> Result<(), TestCaseError> {
     world.config.remove("rest-port");
     world.config.remove("worker-config");
     world.kafka.get_mut(&3).unwrap().withheld = false;
+    world.foreign = Reading::Known(GroupFacts::default());
     for machine in world.units.values_mut() {
         machine.gone = false;
     }

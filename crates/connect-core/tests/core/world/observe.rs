@@ -1,5 +1,7 @@
 //! What a unit of the world sees.
 
+use connect_core::plan::adoption;
+
 use super::*;
 
 impl World {
@@ -116,7 +118,7 @@ impl World {
         } else {
             Reading::Absent
         };
-        Observation {
+        let mut seen = Observation {
             hook: hook.clone(),
             now: self.now,
             identity: Identity {
@@ -191,6 +193,7 @@ impl World {
             opened_ports: machine.ports.clone(),
             host,
             worker,
+            group: Reading::Absent,
             unreachable: self
                 .units
                 .iter()
@@ -202,7 +205,11 @@ impl World {
             failures: passing.failures.clone(),
             done: passing.done.clone(),
             round: passing.round,
+        };
+        if adoption::question(&seen).is_some() {
+            seen.group = self.foreign.clone();
         }
+        seen
     }
 
     /// The same hook looks again, as the charm does: at its machine and worker. What Juju says is
