@@ -144,7 +144,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         } else {
             before.good.clone()
         },
-        rejected: rejected(model, before, verdict),
+        rejected: rejected(model, before, standing, verdict),
         rejected_bundles: rejected_bundles(model, before, bundles, verdict),
         suspects: suspects(model, peers, bundles, verdict),
         cause: host
@@ -184,14 +184,21 @@ fn tries_again(model: &Model<'_>) -> bool {
     asked(model).is_some()
 }
 
-fn rejected(model: &Model<'_>, before: &UnitData, verdict: Option<&Verdict>) -> Option<Rejected> {
+fn rejected(
+    model: &Model<'_>,
+    before: &UnitData,
+    standing: Standing,
+    verdict: Option<&Verdict>,
+) -> Option<Rejected> {
     if let Some(Verdict::Options(rejected)) = verdict {
         return Some(rejected.clone());
     }
     let newest = options::fingerprint(&options::of(&model.seen.config));
+    let runs_well =
+        standing == Standing::Fit && options::fingerprint(&options::of(&model.options)) == newest;
     let rejected = before.rejected.as_ref();
     rejected
-        .filter(|rejected| rejected.fingerprint == newest && !tries_again(model))
+        .filter(|rejected| rejected.fingerprint == newest && !tries_again(model) && !runs_well)
         .cloned()
 }
 

@@ -76,6 +76,11 @@ impl Leader<'_> {
         })
     }
 
+    /// Whether any unit has loaded a bundle.
+    pub(super) fn is_loaded(&self, digest: &String) -> bool {
+        self.everyone().any(|(_, unit)| has_loaded(unit, digest))
+    }
+
     pub(super) fn without_user(&self, id: RelationId, fingerprint: &String) -> Units {
         self.units(|unit| unit.users.get(&id) == Some(fingerprint))
     }

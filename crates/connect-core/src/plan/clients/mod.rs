@@ -320,7 +320,11 @@ impl Leader<'_> {
         let held = held.cloned();
         match self.peers.application.clients.get(&id) {
             Some(known) if !self.unready(id).is_empty() => known.digest.clone(),
-            Some(_) | None => held.unwrap_or_default(),
+            Some(_) => held.unwrap_or_default(),
+            // A bundle that came in this very hook has been loaded by nobody.
+            None => held
+                .filter(|digest| self.is_loaded(digest))
+                .unwrap_or_default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::barrier::Units;
 use super::{Leader, mint_of};
 use crate::fingerprint;
-use crate::model::client::Client;
+use crate::model::client::{Client, Request};
 use crate::model::peer::{ApplicationTls, UnitData};
 use crate::observation::{Databag, Reading, RelationId};
 use crate::plan::{Promise, RelationKey};
@@ -95,7 +95,19 @@ impl Leader<'_> {
             .collect()
     }
 
-    fn tls_fields(&self, client: &Client, bag: &Databag) -> Option<Fields> {
+    /// Which fields belong into the secret: those that the client asked for, or that are there
+    /// already while its request cannot be understood.
+    fn secret_fields(&self, id: RelationId, client: &Client) -> BTreeSet<String> {
+        if let Request::Absent | Request::Held(_) = client.request
+            && let Some(Reading::Known(found)) = self.reading(&labels::tls(id))
+        {
+            return found.content.keys().cloned().collect();
+        }
+        let asked = wire::client::tls_fields(client);
+        asked.into_iter().map(ToOwned::to_owned).collect()
+    }
+
+    fn tls_fields(&self, id: RelationId, client: &Client, bag: &Databag) -> Option<Fields> {
         let is_told = bag.contains_key(wire::SECRET_TLS) || bag.contains_key(wire::TLS);
         if !self.is_tls() && !is_told {
             return None;
@@ -106,12 +118,12 @@ impl Leader<'_> {
         } else {
             (DISABLED, DISABLED.to_owned())
         };
-        let secret = wire::client::tls_fields(client);
+        let secret = self.secret_fields(id, client);
         let all = [(wire::TLS, tls.to_owned()), (wire::TLS_CA, ca)];
         let (secret, plain) = all
             .into_iter()
             .map(|(key, value)| (key.to_owned(), value))
-            .partition(|(key, _)| secret.contains(key.as_str()));
+            .partition(|(key, _)| secret.contains(key));
         Some(Fields { secret, plain })
     }
 
@@ -124,9 +136,11 @@ impl Leader<'_> {
         bag: &Databag,
         wanted: &mut Databag,
     ) -> bool {
-        let Some(Fields { secret, plain }) = self.tls_fields(client, bag) else {
+        let Some(Fields { secret, plain }) = self.tls_fields(id, client, bag) else {
             return true;
         };
+        // What was told in plain text before it was asked for in a secret would grow stale.
+        wanted.retain(|key, _| !secret.contains_key(key));
         if !secret.is_empty() {
             let label = labels::tls(id);
             let content: BTreeMap<String, Secret<String>> = secret

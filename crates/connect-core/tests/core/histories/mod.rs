@@ -189,6 +189,37 @@ fn named_histories_end_well() {
         KafkaDown(false),
     ];
     ends_well(3, https_of_the_lost).unwrap();
+    // A plugin that came in the hook that made a client's user counted as one that had run.
+    let new_plugin_with_the_user = vec![
+        Overtaken(3, 0, 52),
+        LoseForGood(0),
+        Tick,
+        Hook(2),
+        Setting(false),
+        AddClient(0, 6),
+        LoseForGood(31),
+        Tick,
+        ChangePlugin(0, 74),
+        Own(false),
+        Hook(0),
+        Tick,
+        PassOver,
+    ];
+    ends_well(3, new_plugin_with_the_user).unwrap();
+    // What was told of TLS while a request was spoiled stayed beside the secret.
+    let spoiled_under_tls = vec![
+        Certify(true),
+        RestartAll,
+        Hook(0),
+        AddClient(0, 0),
+        Rotate(0),
+        Answer(false),
+        Tick,
+        Hook(0),
+        SpoilRequest(0),
+        Hook(0),
+    ];
+    ends_well(1, spoiled_under_tls).unwrap();
     // A plugin stayed blamed for a kill, although the worker ran well with it.
     let killed_in_its_first_start = vec![
         LoseForGood(0),
