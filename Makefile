@@ -73,7 +73,7 @@ histories: ## N random histories of several units (10000), from SEED (the time),
 	PROPTEST_CASES=$(or $(N),10000) HISTORIES_SEED=$(or $(SEED),$(shell date +%s)) \
 	cargo test --locked --workspace --test core --profile tools -- histories:: --nocapture
 
-bench: demo-parts ## compare with the alternatives (installs haproxy), side by side, in one run (ONLY=group)
+bench: demo-parts ## compare with the alternatives (installs haproxy), side by side, in one run (ONLY=group,group)
 	@scripts/bench-tools.sh
 	RUSTFLAGS="$(REMAP)" cargo build --locked --release -p connect-plugins
 	@$(TOOLS)/xtask bench $(if $(ONLY),--only $(ONLY))

@@ -1,7 +1,7 @@
 //! Command line entry, from the root of the checkout:
 //!
 //! * `xtask pack [--charm NAME] [--target-dir DIR]` packs what is built in `DIR`/release;
-//! * `xtask bench [--only GROUP] [--target-dir DIR]` measures, with what is built in `DIR`;
+//! * `xtask bench [--only GROUP,…] [--target-dir DIR]` measures, with what is built in `DIR`;
 //! * `xtask measure --time|--watch COMMAND...` is what it runs in a unit's machine;
 //! * `xtask docs` writes the reference pages that come from YAML files.
 //!
@@ -17,7 +17,7 @@ use xtask::contract::{self, Files};
 use xtask::docs;
 use xtask::pack::{self, recipes};
 
-const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask bench [--only GROUP] [--target-dir DIR] \
+const USAGE: &str = "usage: xtask pack [--charm NAME] [--target-dir DIR] | xtask bench [--only GROUP,…] [--target-dir DIR] \
                      | xtask measure --time|--watch COMMAND... | xtask docs";
 
 /// Largest packed charm in bytes: every refresh sends it to every unit.

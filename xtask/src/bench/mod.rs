@@ -53,17 +53,22 @@ const GROUPS: [(&str, Group); 6] = [
 ];
 
 /// Runs the benchmark with the parts below `target`, prints the table and writes
-/// `target/bench/report.json`. Of `only` one group the table is printed and nothing written. True
-/// if every goal is met.
+/// `target/bench/report.json`. Of `only` some groups, separated by commas, the table is printed and
+/// nothing written. True if every goal is met.
 ///
 /// # Errors
 /// A part is missing, or a model does not come to rest.
 pub fn bench(only: Option<&str>, target: &Path) -> Result<bool> {
-    let chosen = |name: &str| only.is_none_or(|only| only == name);
     let names = GROUPS.map(|(name, _)| name);
-    if !names.into_iter().any(chosen) {
-        bail!("there is no such group; there are {}", names.join(", "));
+    let asked: Option<Vec<&str>> = only.map(|only| only.split(',').collect());
+    let unknown = asked.iter().flatten().find(|name| !names.contains(name));
+    if let Some(unknown) = unknown {
+        bail!(
+            "there is no group `{unknown}`; there are {}",
+            names.join(", ")
+        );
     }
+    let chosen = |name: &str| asked.as_ref().is_none_or(|asked| asked.contains(&name));
     let mut rows = Vec::new();
     for (name, group) in GROUPS {
         if chosen(name) {

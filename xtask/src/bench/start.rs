@@ -24,7 +24,7 @@ const WAYS: [&str; 3] = ["service_load", "hybrid_warn", "only_scan"];
 const TIME_RATIO: f64 = 1.5;
 const MEMORY_RATIO: f64 = 1.3;
 /// Starts a worker that looks for plugins in a way, and prints the milliseconds until it was healthy
-/// and the KiB of memory that it had then.
+/// and the KiB of memory that it had then. One that has not found the plugin has started for nothing.
 const START: &str = r#"
 # -f: the star at the end of the class path is for Java.
 set -euf
@@ -44,16 +44,21 @@ began=$(now)
 $command >$place/output 2>&1 &
 worker=$!
 trap 'kill -9 $worker 2>/dev/null || true' EXIT
+ask() {
+    printf 'user = "%s"\n' "$user" | curl -s -K - -m 5 "$@" || true
+}
 health() {
-    printf 'user = "%s"\n' "$user" \
-        | curl -s -K - -o /dev/null -m 5 -w '%{http_code}' http://127.0.0.1:18099/health || true
+    ask -o /dev/null -w '%{http_code}' http://127.0.0.1:18099/health
 }
 until [ "$(health)" = 200 ]; do
     kill -0 $worker || { tail -n 5 $place/output >&2; exit 1; }
     [ $(($(now) - began)) -lt 180000 ] || { echo 'not healthy within 180 s' >&2; exit 1; }
     sleep 0.1
 done
-echo $(($(now) - began)) $(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$worker/status)
+took=$(($(now) - began))
+echo $took $(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' /proc/$worker/status)
+ask http://127.0.0.1:18099/connector-plugins | grep -q '"io.debezium.connector.mysql.MySqlConnector"' \
+    || { echo 'the plugin is not listed' >&2; exit 1; }
 kill $worker
 wait $worker || true
 "#;
