@@ -397,14 +397,13 @@ fn own_secrets(
     seen: &Observation,
 ) -> Result<BTreeMap<String, Reading<OwnSecret>>, ToolError> {
     let published = published_uris(seen);
-    let wanted = labels::wanted(
-        seen.leader,
-        &seen.clients,
-        seen.peers.as_ref(),
-        !seen.certificates.is_empty(),
-        event::attention(&world.context.hook) == Attention::Everything,
-        seen.operators != Reading::Absent,
-    );
+    let reader = labels::Reader {
+        leader: seen.leader,
+        certificates: !seen.certificates.is_empty(),
+        thorough: event::attention(&world.context.hook) == Attention::Everything,
+        operators: seen.operators != Reading::Absent,
+    };
+    let wanted = labels::wanted(&reader, &seen.clients, seen.peers.as_ref());
     wanted
         .into_iter()
         .filter(|label| !seen.secrets.contains_key(label))

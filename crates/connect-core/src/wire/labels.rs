@@ -53,29 +53,42 @@ pub fn internal(peers: Option<&PeerRelation>) -> Vec<&'static str> {
     }
 }
 
-/// The labels that the shell has to look up in this hook.
-///
-/// Every unit needs the internal secret, the credentials of clients that the leader announced, and
-/// its own private key where there is anything to do with certificates (`certificates`: there is
-/// such a relation), the operators' users where there are any (`operators`: an option names some);
-/// the leader also looks for those of clients that it may have to serve, and of clients that are
-/// gone and must be forgotten.
-///
-/// Unless it is `thorough`, a hook does without the credentials of clients of whom the leader has told
-/// everything, and, on the leader, who were answered: a hundred clients are a hundred calls.
-#[must_use]
+/// Who looks for secrets, and in what hook.
+#[derive(Clone, Copy, Debug)]
 #[expect(
-    clippy::fn_params_excessive_bools,
+    clippy::struct_excessive_bools,
     reason = "facts that do not depend on each other"
 )]
+pub struct Reader {
+    /// Our unit leads its application.
+    pub leader: bool,
+    /// There is a relation on `certificates`.
+    pub certificates: bool,
+    /// Without it a hook does without the credentials of clients of whom the leader has told
+    /// everything, and, on the leader, who were answered: a hundred clients are a hundred calls.
+    pub thorough: bool,
+    /// An option names users of the operators.
+    pub operators: bool,
+}
+
+/// The labels that the shell has to look up in this hook.
+///
+/// Every unit needs the internal secret, the credentials of clients that the leader announced, its
+/// own private key where there is anything to do with certificates, and the operators' users where
+/// there are any; the leader also looks for those of clients that it may have to serve, and of
+/// clients that are gone and must be forgotten.
+#[must_use]
 pub fn wanted(
-    leader: bool,
+    reader: &Reader,
     clients: &BTreeMap<RelationId, ClientRelation>,
     peers: Option<&PeerRelation>,
-    certificates: bool,
-    thorough: bool,
-    operators: bool,
 ) -> BTreeSet<String> {
+    let Reader {
+        leader,
+        certificates,
+        thorough,
+        operators,
+    } = *reader;
     let announced = peers.map(|peers| super::peer::read_application(&peers.application));
     let announced = announced.unwrap_or_default();
     let is_tls_over = announced.tls.is_none() && !certificates;

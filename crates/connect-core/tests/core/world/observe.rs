@@ -53,15 +53,14 @@ impl World {
             Some(content) if leader => content.clone(),
             Some(_) | None => Reading::Absent,
         };
-        let wanted = labels::wanted(
+        let reader = labels::Reader {
             leader,
-            &clients,
-            Some(&peers),
-            self.certificates.is_some(),
+            certificates: self.certificates.is_some(),
             // As the charm: only hooks that say what they are about leave something out.
-            !matches!(hook, Hook::Reconcile { .. }),
-            operators != Reading::Absent,
-        );
+            thorough: !matches!(hook, Hook::Reconcile { .. }),
+            operators: operators != Reading::Absent,
+        };
+        let wanted = labels::wanted(&reader, &clients, Some(&peers));
         let secrets = wanted
             .into_iter()
             .map(|label| {
