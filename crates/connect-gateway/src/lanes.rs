@@ -12,6 +12,9 @@ use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::limits;
 
 thread_local! {
     static HERE: Cell<usize> = const { Cell::new(0) };
@@ -21,6 +24,14 @@ thread_local! {
 #[must_use]
 pub fn here() -> usize {
     HERE.get()
+}
+
+/// Until nobody holds the other end: nothing is ever sent.
+///
+/// A timer that is due before all others makes tokio write to a descriptor of its own, to wake
+/// itself up, on every request. One that is always due sooner spares that.
+async fn until(mut closed: oneshot::Receiver<()>) {
+    while timeout(limits::LANE_TICK, &mut closed).await.is_err() {}
 }
 
 struct Lane {
@@ -49,8 +60,7 @@ impl Lanes {
                 .name(format!("lane-{number}"))
                 .spawn(move || {
                     HERE.set(number);
-                    // Nothing is ever sent: it ends with the sender.
-                    drop(runtime.block_on(closed));
+                    runtime.block_on(until(closed));
                 })?;
             Ok(Lane {
                 handle,

@@ -106,6 +106,9 @@ pub const LISTINGS_AT_ONCE: usize = 2;
 /// its machine to the worker.
 pub const LANES: usize = 2;
 
+/// How often such a thread wakes though nothing happens.
+pub const LANE_TICK: Duration = Duration::from_millis(250);
+
 /// Most connections of one door.
 pub const CONNECTIONS: usize = 1024;
 
