@@ -17,6 +17,8 @@ pub struct Config {
     pub rest_port: u16,
     /// `peer-port`: where other units come in.
     pub peer_port: u16,
+    /// `metrics-port`: where the gateway's metrics are; nowhere if it is 0.
+    pub metrics_port: Option<u16>,
     /// `group-id`, or what is derived from application and model.
     pub group_id: String,
     /// `config-topic`, `offset-topic` and `status-topic`, or what is derived from the group.
@@ -211,6 +213,7 @@ impl Config {
         let config = Self {
             rest_port: reader.port("rest-port", 8083),
             peer_port: reader.port("peer-port", 8084),
+            metrics_port: reader.metrics_port(),
             group_is_named: group_id != derived || topics != Topics::of(&derived),
             group_id,
             topics,
@@ -260,10 +263,18 @@ impl Config {
         for (option, port) in [
             ("rest-port", config.rest_port),
             ("peer-port", config.peer_port),
+            ("metrics-port", config.metrics_port.unwrap_or_default()),
         ] {
             if port == limits::WORKER_PORT {
                 reader.problem(option, "is the port of the worker itself; choose another");
             }
+        }
+        let doors = [config.rest_port, config.peer_port];
+        if config
+            .metrics_port
+            .is_some_and(|port| doors.contains(&port))
+        {
+            reader.problem("metrics-port", "must differ from rest-port and peer-port");
         }
         if config.rest_port == config.peer_port {
             reader.problem("peer-port", "must differ from rest-port");
@@ -317,6 +328,16 @@ impl Reader<'_> {
         // The gateway runs without privileges, and so cannot take a port below 1024.
         let value = self.number(option, u64::from(default), 1024, 65535);
         u16::try_from(value).unwrap_or(default)
+    }
+
+    fn metrics_port(&mut self) -> Option<u16> {
+        let none = matches!(
+            self.raw.get("metrics-port"),
+            None | Some(ConfigValue::Integer(0))
+        );
+        (!none)
+            .then(|| self.port("metrics-port", 0))
+            .filter(|port| *port > 0)
     }
 
     fn boolean(&mut self, option: &str, default: bool) -> bool {
@@ -552,6 +573,9 @@ mod tests {
             ("rest-port", ConfigValue::Integer(-1)),
             ("rest-port", text("8083")),
             ("peer-port", ConfigValue::Integer(8083)),
+            ("metrics-port", ConfigValue::Integer(80)),
+            ("metrics-port", ConfigValue::Integer(8084)),
+            ("metrics-port", ConfigValue::Integer(18083)),
             ("group-id", text("a b")),
             ("log-level", text("LOUD")),
             ("profile", text("")),

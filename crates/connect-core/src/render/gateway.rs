@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::fingerprint;
 use crate::gateway::{
-    ClientDoor, ClientTls, Credential, LogLevel, Peer, PeerDoor, Protocol, Settings, User, Users,
-    Worker,
+    ClientDoor, ClientTls, Credential, LogLevel, Metrics, Peer, PeerDoor, Protocol, Settings, User,
+    Users, Worker,
 };
 use crate::layout::Layout;
 use crate::limits;
@@ -90,7 +90,12 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
             })
             .collect(),
         retry_limit_ms: config.retry_limit_s * 1000,
-        metrics: None,
+        metrics: config.metrics_port.map(|port| Metrics {
+            listen: sockets(
+                &[input.peer_bind, &[IpAddr::V4(Ipv4Addr::LOCALHOST)]].concat(),
+                port,
+            ),
+        }),
         log_level: LogLevel::Info,
         users_file: layout.gateway_users(),
         state_file: layout.gateway_state(),

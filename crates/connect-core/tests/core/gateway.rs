@@ -94,6 +94,25 @@ fn a_changed_port_moves_one_door_and_takes_the_gateway_along() {
 }
 
 #[test]
+fn metrics_have_a_port_of_their_own_where_one_is_asked_for_and_nothing_restarts() {
+    let mut world = settled();
+    let listens = |world: &World| {
+        let file = &world.units[&0].files["/etc/kafka-connect-gateway/gateway.json"];
+        let settings: serde_json::Value = serde_json::from_slice(&file.bytes).unwrap();
+        settings["metrics"]["listen"].clone()
+    };
+    assert_eq!(listens(&world), serde_json::Value::Null);
+    let port = ConfigValue::Integer(9404);
+    world.config.insert("metrics-port".to_owned(), port);
+    let done = world.hook(0, reconcile());
+    world.assert_sound();
+    assert_eq!(deeds(&done), Vec::<&str>::new());
+    let peer = world.units[&0].peer_address.unwrap();
+    let expect = serde_json::json!([format!("{peer}:9404"), "127.0.0.1:9404"]);
+    assert_eq!(listens(&world), expect);
+}
+
+#[test]
 fn a_changed_address_moves_the_door_that_has_it() {
     let mut world = settled();
     let address: IpAddr = "fd00::9".parse().unwrap();
