@@ -1,10 +1,31 @@
 //! Leaving a machine: nothing of ours stays.
 
 use super::{Plan, Promise, Step};
-use crate::layout::{UNITS, WAKE_SERVICE};
+use crate::layout::{Layout, UNITS, WAKE_HOOK, WAKE_SERVICE};
 use crate::limits;
-use crate::observation::Observation;
+use crate::observation::{Hook, Observation};
 use crate::status::{Finding, Id, choose, notes};
+
+/// Whether this hook comes from a machine that was left meanwhile: a wake-up that had been queued
+/// behind `stop` finds the script gone that it was sent by.
+pub(super) fn is_over(seen: &Observation, layout: &Layout) -> bool {
+    matches!(&seen.hook, Hook::Reconcile { name } if name == WAKE_HOOK)
+        && seen.round == 0
+        && !seen.host.files.contains_key(&layout.wake_script())
+}
+
+/// Nothing is done any more.
+pub(super) fn nothing() -> Plan {
+    let findings = [Finding::bare(Id::Leaving)];
+    Plan {
+        minted: Vec::new(),
+        steps: Vec::new(),
+        promises: Vec::new(),
+        status: choose(&findings),
+        wake_after_s: None,
+        notes: notes(&findings),
+    }
+}
 
 /// Stops what runs, the wake-ups first, and removes every trace. Databags and secrets are left to
 /// Juju and to the units that stay: connectors and users of the application are not ours to end.
@@ -48,13 +69,9 @@ pub(super) fn plan(seen: &Observation) -> Plan {
         .filter_map(|text| text.strip_suffix("/tcp")?.parse().ok())
         .map(|port| Promise::ClosePort { port })
         .collect();
-    let findings = [Finding::bare(Id::Leaving)];
     Plan {
-        minted: Vec::new(),
         steps,
         promises,
-        status: choose(&findings),
-        wake_after_s: None,
-        notes: notes(&findings),
+        ..nothing()
     }
 }

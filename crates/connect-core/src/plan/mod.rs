@@ -400,6 +400,9 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
     if seen.hook == Hook::Leave {
         return leave::plan(seen);
     }
+    if leave::is_over(seen, layout) {
+        return leave::nothing();
+    }
     let model = Model::read(seen);
     let mut findings = status::problems(&model);
 

@@ -221,3 +221,25 @@ fn a_leader_that_leaves_takes_itself_out_of_the_endpoints_first() {
     assert_eq!(told(&world), before.split_once(',').unwrap().1);
     assert!(published(&world, 7), "and nothing else");
 }
+
+#[test]
+fn a_wake_up_that_comes_after_the_unit_has_left_puts_nothing_back() {
+    let wake = || Hook::Reconcile {
+        name: connect_core::layout::WAKE_HOOK.to_owned(),
+    };
+    let mut world = World::new(2);
+    world.settle();
+    let (bag, peers) = (world.units[&1].bag.clone(), world.peer_bag.clone());
+    world.hook(1, Hook::Leave);
+    let done = world.hook(1, wake());
+    assert_eq!(done.steps, Vec::<String>::new());
+    assert_eq!(done.last.promises, []);
+    assert!(world.units[&1].files.is_empty());
+    assert_eq!((&world.units[&1].bag, &world.peer_bag), (&bag, &peers));
+    // On a machine that is ours it is a hook like any other.
+    let log = world.layout.log4j2();
+    world.units.get_mut(&0).unwrap().files.remove(&log);
+    world.hook(0, wake());
+    assert!(world.units[&0].files.contains_key(&log));
+    world.assert_sound();
+}
