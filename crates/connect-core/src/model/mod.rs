@@ -4,6 +4,7 @@ pub mod admission;
 pub mod client;
 pub mod config;
 pub mod kafka;
+pub mod network;
 pub mod operators;
 pub mod options;
 pub mod password;
@@ -22,6 +23,7 @@ use admission::Terms;
 use client::Client;
 use config::{Config, ConfigProblem};
 use kafka::Kafka;
+use network::Addresses;
 use options::Rejection;
 use peer::{Peers, Phase};
 use tls::Tls;
@@ -46,6 +48,8 @@ pub struct Model<'a> {
     pub clients: BTreeMap<RelationId, Client>,
     /// Clients whose relation goes on without our unit.
     pub parting: BTreeSet<RelationId>,
+    /// Where this unit is reached.
+    pub addresses: Addresses,
     /// What the units told each other.
     pub peers: Option<Peers>,
     /// The internal user and CA to present; absent until they may be used.
@@ -99,6 +103,7 @@ impl<'a> Model<'a> {
                 .filter(|(_, relation)| relation.life == Life::Parting)
                 .map(|(id, _)| *id)
                 .collect(),
+            addresses: Addresses::read(&seen.network, peers.as_ref()),
             peers,
             internal,
             internal_other,

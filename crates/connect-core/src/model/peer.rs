@@ -202,6 +202,9 @@ pub struct UnitData {
     pub address: Option<String>,
     /// Where the other units reach it.
     pub peer_address: Option<IpAddr>,
+    /// From where it may reach them: all addresses of its binding, and those before while its worker
+    /// runs with one of them.
+    pub peer_addresses: BTreeSet<IpAddr>,
     /// Digest of each client's bundle in its store, or [`NO_BUNDLE`].
     pub bundles: BTreeMap<RelationId, String>,
     /// Fingerprint of the URL that each of `bundles` came from.
@@ -281,6 +284,15 @@ impl KnownClient {
         let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         // Whatever else somebody wrote there must not reach the gateway.
         self.sha256.len() == 64 && self.sha256.bytes().all(hex) && self.next.is_none()
+    }
+}
+
+impl UnitData {
+    /// Every address that is this unit's.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.peer_address
+            .into_iter()
+            .chain(self.peer_addresses.iter().copied())
     }
 }
 

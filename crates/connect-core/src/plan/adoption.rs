@@ -16,6 +16,7 @@ use crate::limits;
 use crate::model::Model;
 use crate::model::config::Config;
 use crate::model::kafka::{Kafka, KafkaAccess};
+use crate::model::peer::UnitData;
 use crate::observation::{ConfigValue, GroupFacts, Hook, Observation, Reading};
 use crate::status::{Finding, Id};
 
@@ -138,7 +139,7 @@ pub(super) fn shared(model: &Model<'_>) -> Option<Finding> {
     let leader = &seen.host.group.as_ref()?.leader;
     let address = leader.trim_matches(['[', ']']).parse::<IpAddr>();
     let units = std::iter::once(&peers.ours).chain(peers.others.values());
-    let told = units.filter_map(|unit| unit.peer_address);
+    let told = units.flat_map(UnitData::addresses);
     let is_ours = address.is_ok_and(|address| {
         told.chain(seen.network.peer_bind.iter().copied())
             .any(|ours| ours == address)

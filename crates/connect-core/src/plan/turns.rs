@@ -100,6 +100,10 @@ impl Leader<'_> {
         format!("{}/{number}", self.model.seen.identity.application)
     }
 
+    fn is_at(&self, number: u32, address: IpAddr) -> bool {
+        self.units[&number].addresses().any(|own| own == address)
+    }
+
     fn connectors(&self) -> Option<&BTreeMap<String, Connector>> {
         let worker = self.model.seen.worker.known();
         worker
@@ -121,9 +125,7 @@ impl Leader<'_> {
             .collect();
         let group = self.model.seen.host.group.as_ref();
         let group_leader = group.and_then(|group| host(&group.leader));
-        let leads = |number: &u32| {
-            group_leader.is_some() && self.units[number].peer_address == group_leader
-        };
+        let leads = |number: &u32| group_leader.is_some_and(|leader| self.is_at(*number, leader));
         let ours = self.model.seen.identity.unit_number;
         wanting.sort_by_key(|number| (leads(number), *number == ours, *number));
         wanting
@@ -135,7 +137,7 @@ impl Leader<'_> {
         let [only] = wanting else { return None };
         let group = self.model.seen.host.group.as_ref();
         let last = match group.and_then(|group| host(&group.leader)) {
-            Some(leader) => self.units[only].peer_address == Some(leader),
+            Some(leader) => self.is_at(*only, leader),
             None => *only == self.model.seen.identity.unit_number,
         };
         let end = since.saturating_add(limits::GATHER_S);
@@ -263,7 +265,7 @@ impl Leader<'_> {
             .units
             .iter()
             .filter(|(number, _)| !self.watch.unwell.contains(number))
-            .filter_map(|(_, unit)| unit.peer_address)
+            .flat_map(|(_, unit)| unit.addresses())
             .collect();
         let running = connector.tasks.values().filter(|task| {
             let worker = task

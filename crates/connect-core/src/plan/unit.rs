@@ -1,6 +1,7 @@
 //! What this unit can truthfully say of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::bundles::{self, Bundles};
 use super::rolling::{Rolling, Standing, asked, is_healthy};
@@ -112,7 +113,8 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         .and_then(|worker| worker.version.clone());
     UnitData {
         address,
-        peer_address: network.peer_bind.first().copied().or(before.peer_address),
+        peer_address: model.addresses.told.or(before.peer_address),
+        peer_addresses: peer_addresses(model, before, standing),
         bundles: bundles
             .held
             .iter()
@@ -177,6 +179,21 @@ fn known_users(
             .collect(),
         None => before.users.clone(),
     }
+}
+
+/// Nothing but the one address that is told anyway is left out.
+fn peer_addresses(model: &Model<'_>, before: &UnitData, standing: Standing) -> BTreeSet<IpAddr> {
+    let now = model.addresses.of_peer();
+    let mut all = now.clone();
+    // Whatever else it is, the worker that runs may still be known by where it was.
+    if standing != Standing::Fit || now.is_empty() {
+        all.extend(before.addresses());
+    }
+    let told = model.addresses.told.or(before.peer_address);
+    if all.len() == 1 && all.first() == told.as_ref() {
+        all.clear();
+    }
+    all
 }
 
 /// An operator who asks for a restart of this unit has what was rejected tried again.

@@ -28,6 +28,8 @@ pub struct GatewayInput<'a> {
     pub client_bind: &'a [IpAddr],
     /// Bind addresses towards other units.
     pub peer_bind: &'a [IpAddr],
+    /// Where the other units may come from.
+    pub allowed: Vec<IpAddr>,
     /// The other units: name and address.
     pub peers: Vec<(String, IpAddr)>,
     /// The certificate is there.
@@ -55,7 +57,7 @@ pub fn settings(input: &GatewayInput<'_>, layout: &Layout) -> Vec<u8> {
         .peer_bind
         .iter()
         .copied()
-        .chain(input.peers.iter().map(|(_, ip)| *ip))
+        .chain(input.allowed.iter().copied())
         .collect();
     allowed.sort();
     allowed.dedup();

@@ -83,7 +83,7 @@ pub fn properties(input: &WorkerInput<'_>, layout: &Layout) -> (String, String) 
         "listeners",
         &format!("http://127.0.0.1:{}", limits::WORKER_PORT),
     )
-    .set("rest.advertised.host.name", &peer_address.to_string())
+    .set("rest.advertised.host.name", &url_host(*peer_address))
     .set("rest.advertised.port", &config.peer_port.to_string())
     .set("rest.advertised.listener", "https")
     .set("listeners.https.ssl.truststore.location", &trust)
@@ -124,6 +124,14 @@ pub fn properties(input: &WorkerInput<'_>, layout: &Layout) -> (String, String) 
         },
     );
     (p.finish().to_owned(), steady)
+}
+
+/// As it stands in a URL: the worker builds its own URL from it without a look.
+fn url_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }
 
 fn security(p: &mut Properties, prefix: &str, kafka: &KafkaAccess, layout: &Layout) {

@@ -43,6 +43,7 @@ pub const APPLICATION_KEYS: [&str; 13] = [
 
 const ADDRESS: &str = "address";
 const PEER_ADDRESS: &str = "peer-address";
+const PEER_ADDRESSES: &str = "peer-addresses";
 const BUNDLES: &str = "bundles";
 const SOURCES: &str = "sources";
 /// Also read by whoever decides whether to ask Juju for the resource.
@@ -63,9 +64,10 @@ const FAULTS: &str = "faults";
 const VERSION: &str = "version";
 const LEAVING: &str = "leaving";
 /// Keys of a unit databag.
-pub const UNIT_KEYS: [&str; 22] = [
+pub const UNIT_KEYS: [&str; 23] = [
     ADDRESS,
     PEER_ADDRESS,
+    PEER_ADDRESSES,
     BUNDLES,
     SOURCES,
     RESOURCE,
@@ -156,6 +158,7 @@ pub fn read_unit(bag: &Databag) -> UnitData {
     UnitData {
         address: plain(ADDRESS),
         peer_address: plain(PEER_ADDRESS).and_then(|text| text.parse().ok()),
+        peer_addresses: json(bag, PEER_ADDRESSES).unwrap_or_default(),
         bundles: json(bag, BUNDLES).unwrap_or_default(),
         sources: json(bag, SOURCES).unwrap_or_default(),
         resource: json(bag, RESOURCE),
@@ -185,6 +188,7 @@ pub fn write_unit(data: &UnitData) -> Databag {
     let UnitData {
         address,
         peer_address,
+        peer_addresses,
         bundles,
         sources,
         resource,
@@ -211,6 +215,10 @@ pub fn write_unit(data: &UnitData) -> Databag {
         (
             PEER_ADDRESS,
             peer_address.map(|address| address.to_string()),
+        ),
+        (
+            PEER_ADDRESSES,
+            (!peer_addresses.is_empty()).then(|| text(peer_addresses)),
         ),
         (BUNDLES, map(bundles)),
         (SOURCES, map(sources)),

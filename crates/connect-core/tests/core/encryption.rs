@@ -103,7 +103,7 @@ fn hooks(world: &mut World) {
     }
 }
 
-fn with_tls(units: u32) -> (World, Provider) {
+pub fn with_tls(units: u32) -> (World, Provider) {
     let mut world = World::new(units);
     world.add_client(7, "ui", "NOT-REQUIRED");
     world.settle();

@@ -25,6 +25,7 @@ mod gateway;
 mod histories;
 mod internal;
 mod lives;
+mod network;
 mod operators;
 mod pki;
 mod properties;

@@ -117,6 +117,10 @@ pub const TRANSFER_RELATION: RelationId = 6;
 pub struct Machine {
     pub address: String,
     pub peer_address: Option<IpAddr>,
+    /// Further addresses of both bindings, after the first ones.
+    pub more: Vec<IpAddr>,
+    /// Where its running worker is known at.
+    pub advertised: Option<IpAddr>,
     pub bag: Databag,
     /// Its databag on `certificates`.
     pub requests: Databag,
@@ -191,6 +195,8 @@ pub struct World {
     pub violations: Vec<String>,
     /// The secrets that clients were told of.
     pub told: BTreeMap<RelationId, String>,
+    /// How often an address has changed.
+    pub moves: u32,
     pub broken_steps: BTreeMap<String, String>,
     pub layout: Layout,
 }
@@ -260,6 +266,7 @@ impl World {
             uris: 0,
             violations: Vec::new(),
             told: BTreeMap::new(),
+            moves: 0,
             broken_steps: BTreeMap::new(),
             layout: Layout::new(""),
         };
@@ -323,7 +330,9 @@ impl World {
 
     /// A worker as the status route names it.
     pub fn worker_id(&self, number: u32) -> String {
-        format!("{}:8084", self.units[&number].peer_address.unwrap())
+        let machine = &self.units[&number];
+        let address = machine.advertised.or(machine.peer_address).unwrap();
+        std::net::SocketAddr::new(address, 8084).to_string()
     }
 
     /// A connector whose tasks run on the workers that there are.

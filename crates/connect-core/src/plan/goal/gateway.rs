@@ -8,6 +8,7 @@ use crate::layout::{
     GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout,
 };
 use crate::model::Model;
+use crate::model::peer::UnitData;
 use crate::plan::Step;
 use crate::plan::internal::authorities;
 use crate::plan::tls::Door;
@@ -25,12 +26,12 @@ pub(super) fn goal(
     let seen = model.seen;
     let peers = model.peers.as_ref()?;
     let internal = model.internal.as_ref()?;
-    let network = &seen.network;
-    for (binding, addresses) in [
-        ("connect-client", &network.client_bind),
-        ("workers", &network.peer_bind),
+    let addresses = &model.addresses;
+    for (binding, found) in [
+        ("connect-client", &addresses.client),
+        ("workers", &addresses.peer),
     ] {
-        if addresses.is_empty() {
+        if found.is_empty() {
             findings.push(Finding::new(Id::NetworkWaiting, [("binding", binding)]));
             return None;
         }
@@ -50,8 +51,13 @@ pub(super) fn goal(
         protocol: door.protocol,
         internal,
         internal_other: model.internal_other.as_ref(),
-        client_bind: &network.client_bind,
-        peer_bind: &network.peer_bind,
+        client_bind: &addresses.client,
+        peer_bind: &addresses.peer,
+        allowed: peers
+            .others
+            .values()
+            .flat_map(UnitData::addresses)
+            .collect(),
         peers: peers
             .others
             .iter()
@@ -76,12 +82,12 @@ pub(super) fn goal(
         (
             GATEWAY_CLIENT_SOCKET,
             units::Door::Client,
-            gateway::sockets(&network.client_bind, config.rest_port),
+            gateway::sockets(&addresses.client, config.rest_port),
         ),
         (
             GATEWAY_PEER_SOCKET,
             units::Door::Peer,
-            gateway::sockets(&network.peer_bind, config.peer_port),
+            gateway::sockets(&addresses.peer, config.peer_port),
         ),
     ]
     .map(|(name, door, listen)| {
@@ -121,9 +127,7 @@ pub(super) fn goal(
 fn certificate(model: &Model<'_>, layout: &Layout) -> Option<(Step, FileGoal)> {
     let internal = model.internal.as_ref()?;
     let name = model.seen.identity.unit();
-    let mut addresses: Vec<IpAddr> = model.seen.network.peer_bind.clone();
-    addresses.sort();
-    addresses.dedup();
+    let addresses: Vec<IpAddr> = model.addresses.of_peer().into_iter().collect();
     let listed: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let identity = fingerprint::sha256(
         format!("{name}\n{}\n{}", listed.join(" "), internal.ca_certificate).as_bytes(),

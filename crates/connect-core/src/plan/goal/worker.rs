@@ -79,12 +79,9 @@ pub(super) fn goal(
         findings.push(Finding::bare(Id::InternalWaiting));
         return WorkerGoal::Keep;
     };
-    let (Some(java), Some((workload, version)), Some(peer_address), true) = (
-        java,
-        workload,
-        model.seen.network.peer_bind.first().copied(),
-        model.config_is_good(),
-    ) else {
+    let (Some(java), Some((workload, version)), Some(peer_address), true) =
+        (java, workload, model.addresses.told, model.config_is_good())
+    else {
         return WorkerGoal::Keep;
     };
     if let Some(finding) = adoption::hold(model) {

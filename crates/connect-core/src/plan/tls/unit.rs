@@ -268,11 +268,7 @@ fn renew_at(leaf: &Certificate, unit_number: u32) -> u64 {
 fn subject(model: &Model<'_>) -> Option<Subject> {
     let seen = model.seen;
     let ingress = seen.network.client_ingress.as_ref()?;
-    let bound = seen
-        .network
-        .client_bind
-        .iter()
-        .chain(&seen.network.peer_bind);
+    let bound = model.addresses.client.iter().chain(&model.addresses.peer);
     let mut addresses: BTreeSet<IpAddr> = bound.copied().collect();
     let mut names = seen.host.names.clone();
     names.insert(seen.identity.unit().replace('/', "-"));

@@ -165,9 +165,10 @@ fn unit(number: u32, machine: &Machine, line: &mut impl FnMut(String, String)) {
     line(
         name("databag"),
         format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             told.address,
             told.peer_address,
+            told.peer_addresses,
             told.bundles,
             told.sources,
             told.users.keys(),

@@ -42,6 +42,7 @@ pub enum Happening {
     LoseUnit(u8),
     LoseForGood(u8),
     FindUnits,
+    Readdress(u8),
     NameGroup(bool),
     Adopt(bool),
     Occupy(bool),
@@ -85,6 +86,7 @@ pub fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<u8>().prop_map(LoseUnit),
         1 => any::<u8>().prop_map(LoseForGood),
         1 => Just(FindUnits),
+        1 => any::<u8>().prop_map(Readdress),
         1 => any::<bool>().prop_map(NameGroup),
         1 => any::<bool>().prop_map(Adopt),
         1 => any::<bool>().prop_map(Occupy),
@@ -148,6 +150,13 @@ pub fn happen(world: &mut World, provider: &mut Provider, what: Happening) {
                 world.units.remove(&lost);
                 tell_departed(world, lost);
             }
+        }
+        Happening::Readdress(choice) => {
+            world.moves += 1;
+            let moves = world.moves % 250;
+            let machine = world.units.get_mut(&unit(choice)).unwrap();
+            machine.address = format!("10.21.{}.{moves}", choice % 4);
+            machine.peer_address = format!("10.31.{}.{moves}", choice % 4).parse().ok();
         }
         Happening::NameGroup(on) => {
             let group = if on { "connect-cluster" } else { "" };
@@ -382,6 +391,7 @@ fn remove_unit(world: &mut World, units: &[u32], clients: &[u32], leaving: u32) 
         );
     }
     world.hook(leaving, Hook::Leave);
+    late_wake(world, leaving);
     if world.leader == leaving {
         let stays = |unit: &&u32| **unit != leaving && !world.units[*unit].gone;
         world.leader = *units.iter().find(stays).unwrap();
@@ -404,5 +414,15 @@ fn tell_departed(world: &mut World, gone: u32) {
                 departing_unit: format!("{APP}/{gone}"),
             },
         );
+    }
+}
+
+/// A wake-up that was queued behind `stop`.
+fn late_wake(world: &mut World, left: u32) {
+    let name = connect_core::layout::WAKE_HOOK.to_owned();
+    let done = world.hook(left, Hook::Reconcile { name });
+    if !done.steps.is_empty() {
+        let text = format!("a machine that was left gets {:?}", done.steps);
+        world.violations.push(text);
     }
 }

@@ -22,6 +22,20 @@ impl Machine {
         self.host.started = Some(serde_json::from_slice(facts).unwrap());
         self.healthy = false;
         self.starts += 1;
+        self.advertise();
+    }
+
+    /// Others know a worker by what it read at its start.
+    fn advertise(&mut self) {
+        let Some(file) = self.files.get(&Layout::new("").worker_properties()) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(&file.bytes).into_owned();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("rest.advertised.host.name="));
+        let host = line.unwrap_or_default().replace('\\', "");
+        self.advertised = host.trim_matches(['[', ']']).parse().ok();
     }
 
     /// Whether systemd keeps the worker running, or keeps trying to.
@@ -59,6 +73,7 @@ impl Machine {
         let facts = &self.files[&Layout::new("").start_facts()].bytes;
         self.host.started = Some(serde_json::from_slice(facts).unwrap());
         self.healthy = false;
+        self.advertise();
     }
 
     pub(super) fn gateway_runs(&self) -> bool {

@@ -184,9 +184,9 @@ impl World {
             secrets,
             minted: passing.minted.keys().cloned().collect(),
             network: Network {
-                client_ingress: Some(machine.address.clone()),
-                client_bind: machine.address.parse().into_iter().collect(),
-                peer_bind: machine.peer_address.into_iter().collect(),
+                client_ingress: Some(machine.address.clone()).filter(|text| !text.is_empty()),
+                client_bind: bound(machine.address.parse().ok(), &machine.more),
+                peer_bind: bound(machine.peer_address, &machine.more),
             },
             resources: self.resources.clone(),
             opened_ports: machine.ports.clone(),
@@ -252,4 +252,8 @@ impl World {
             connectors: Some(self.connectors.clone()),
         }
     }
+}
+
+fn bound(first: Option<IpAddr>, more: &[IpAddr]) -> Vec<IpAddr> {
+    first.into_iter().chain(more.iter().copied()).collect()
 }

@@ -44,7 +44,7 @@ impl World {
         self.group.generation += 1;
         let leader = members
             .first()
-            .and_then(|number| self.units[number].peer_address);
+            .and_then(|number| self.units[number].advertised);
         self.group.leader = leader
             .map(|address| address.to_string())
             .unwrap_or_default();
