@@ -10,8 +10,8 @@ use connect_core::observation::{Asked, Fetched, Host, RelationId};
 use connect_core::plan::Step;
 use connect_core::secret::Secret;
 use connect_plugins::{
-    Admitted, Allowed, BundleError, Digest, Fault, FetchOptions, FileOptions, Limits, Retry,
-    SafeUrl, Unpacker,
+    Admitted, Allowed, BundleError, Digest, Fault, FetchOptions, FileOptions, Limits, Places,
+    Retry, SafeUrl, Unpacker,
 };
 
 use super::StepError;
@@ -26,6 +26,8 @@ use crate::world::World;
 const FORGET_S: u64 = 30 * 24 * 60 * 60;
 /// Most warnings about one plugin in the log; the action `list-plugins` has all.
 const WARNINGS: usize = 10;
+/// Most bundles that are unpacked at the same time, each by a process of some 10 MiB.
+const AT_ONCE: usize = 8;
 
 /// A bundle to fetch.
 pub(super) struct Fetch<'a> {
@@ -62,10 +64,11 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
         }
     };
     let local = tokio::task::LocalSet::new();
+    let places = Places::new(AT_ONCE);
     let tasks: Vec<_> = fetches
         .iter()
         .map(|fetch| {
-            let options = options(fetch, world);
+            let options = options(fetch, &places, world);
             let whose = format!("connect-client:{}", fetch.client);
             let task = local.spawn_local(async move {
                 match options {
@@ -188,11 +191,12 @@ fn outcome(
     }
 }
 
-fn options(fetch: &Fetch<'_>, world: &World) -> Result<FetchOptions, String> {
+fn options(fetch: &Fetch<'_>, places: &Places, world: &World) -> Result<FetchOptions, String> {
     let url = SafeUrl::parse(fetch.url.expose())
         .map_err(|reason| format!("the plugin-url cannot be used: {reason}"))?;
     let layout = &world.layout;
     let mut options = FetchOptions::new(url, layout.plugins(), layout.staging());
+    options.places = places.clone();
     options.limits = limits(&fetch.terms.limits);
     options.allowed = allowed(&fetch.terms.allowed);
     options.proxies = Some(world.proxies());

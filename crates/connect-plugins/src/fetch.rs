@@ -102,6 +102,9 @@ pub async fn fetch(options: FetchOptions) -> Result<Admitted, BundleError> {
     let Some(answer) = answer else {
         return unchanged(&admission, known);
     };
+    let _place = timeout_at(deadline, options.places.take())
+        .await
+        .map_err(|_| expired())?;
     let validators = answer.validators.clone();
     let (sender, receiver) = mpsc::channel(PIECES);
     // From here on the process does not outlive this future.

@@ -91,7 +91,7 @@ pub use fetch::{Admitted, Stored, admit_file, fetch};
 pub use helper::unpack_if_asked;
 pub use kind::Kind;
 pub use limits::{Limit, Limits};
-pub use options::{Allowed, FetchOptions, FileOptions, Pace, Proxies, Timeouts, Unpacker};
+pub use options::{Allowed, FetchOptions, FileOptions, Pace, Places, Proxies, Timeouts, Unpacker};
 pub use safe_url::SafeUrl;
 pub use store::{
     StoreError, list, load_contract, move_bundle, plugin_path_entry, remove, sweep_staging,

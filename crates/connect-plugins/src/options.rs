@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::digest::Digest;
 use crate::limits::Limits;
@@ -106,6 +109,25 @@ impl Allowed {
     }
 }
 
+/// How many bundles are downloaded and unpacked at the same time, among all fetches that share it.
+/// Servers are asked at once: one that does not answer keeps nobody waiting.
+#[derive(Clone, Debug)]
+pub struct Places(Arc<Semaphore>);
+
+impl Places {
+    /// So many at the same time, each with a process that unpacks; at least one.
+    #[must_use]
+    pub fn new(number: usize) -> Self {
+        Self(Arc::new(Semaphore::new(number.max(1))))
+    }
+
+    /// Waits for a place, which is free again when what it returns is dropped.
+    pub(crate) async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.0.acquire().await.ok()
+    }
+}
+
 /// One bundle to fetch.
 #[derive(Clone, Debug)]
 pub struct FetchOptions {
@@ -127,6 +149,8 @@ pub struct FetchOptions {
     pub allowed: Allowed,
     /// Who does the unpacking.
     pub unpacker: Unpacker,
+    /// Shared with other fetches, so that many bundles do not take all of the machine.
+    pub places: Places,
 }
 
 impl FetchOptions {
@@ -143,6 +167,7 @@ impl FetchOptions {
             timeouts: Timeouts::default(),
             allowed: Allowed::default(),
             unpacker: Unpacker::default(),
+            places: Places::new(1),
         }
     }
 }

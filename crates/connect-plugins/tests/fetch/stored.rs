@@ -1,9 +1,10 @@
 //! The store's promises, and what a contract says.
 
 use std::fs;
+use std::time::Duration;
 
 use connect_plugins::{
-    Admitted, Digest, Kind, list, load_contract, move_bundle, plugin_path_entry, remove,
+    Admitted, Digest, Kind, Places, list, load_contract, move_bundle, plugin_path_entry, remove,
     sweep_staging,
 };
 use testkit::Behaviour;
@@ -67,6 +68,47 @@ fn fetches_at_the_same_time_do_not_disturb_each_other() {
     assert_eq!(digest(&outcomes[0]), digest(&outcomes[1]));
     assert!(outcomes[3].is_err());
     place.assert_holds(&[digest(&outcomes[0]).as_str(), digest(&outcomes[2]).as_str()]);
+}
+
+#[test]
+fn so_many_bundles_are_unpacked_at_the_same_time_and_no_more() {
+    let place = Place::new();
+    for number in 0..4 {
+        let class = format!("com.a.A{number}Connector");
+        let body = TarBuilder::new()
+            .file("a.jar", jar(&[(SOURCE, &class)]))
+            .finish();
+        let slow = Behaviour::Trickle {
+            body: body.into(),
+            bytes: 512,
+            every_ms: 5,
+        };
+        place.server.on(&format!("/{number}"), slow);
+    }
+    let places = Places::new(2);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let most = runtime.block_on(async {
+        let fetches: Vec<_> = (0..4)
+            .map(|number| {
+                let mut options = place.options(&place.server.url(&format!("/{number}")));
+                options.places = places.clone();
+                tokio::task::spawn(connect_plugins::fetch(options))
+            })
+            .collect();
+        let mut most = 0;
+        while fetches.iter().any(|fetch| !fetch.is_finished()) {
+            most = most.max(children(&place.staging()).len());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for fetch in fetches {
+            fetch.await.unwrap().unwrap();
+        }
+        most
+    });
+    assert_eq!(most, 2);
 }
 
 #[test]
