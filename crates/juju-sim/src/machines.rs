@@ -110,10 +110,21 @@ fn address(number: &str) -> Ipv4Addr {
 
 /// What `network-get` answers on machine `number`.
 pub(crate) fn network(number: &str) -> Network {
-    let address = address(number);
-    let [_, _, high, low] = address.octets();
+    network_at(number, IpAddr::V4(address(number)))
+}
+
+/// The same, were the machine at this address.
+pub(crate) fn network_at(number: &str, at: IpAddr) -> Network {
+    let [_, _, high, low] = address(number).octets();
     let mac = format!("02:73:69:6d:{high:02x}:{low:02x}");
-    Network::simple("eth0", &mac, &address.to_string(), "10.151.0.0/16")
+    let cidr = match at {
+        IpAddr::V4(at) => {
+            let [first, second, ..] = at.octets();
+            format!("{first}.{second}.0.0/{PREFIX}")
+        }
+        IpAddr::V6(_) => "fd00::/8".to_owned(),
+    };
+    Network::simple("eth0", &mac, &at.to_string(), &cidr)
 }
 
 impl Machines {

@@ -5,6 +5,7 @@ mod log;
 mod model;
 mod servers;
 
+mod addresses;
 mod adopt;
 mod bad_input;
 mod cluster;

@@ -33,7 +33,7 @@ pub(crate) fn view_of(state: &State, unit: &str, now: Millis) -> View {
             .is_none_or(|application| application.life != Life::Alive),
         leader: state.model.is_leader(unit),
         charm: versions.map_or(0, |extra| extra.charm_version),
-        config: versions.map_or(0, |extra| extra.config_version),
+        config: versions.map_or(0, |extra| extra.config_version) + extra.address_version,
         relations: row
             .relations
             .keys()

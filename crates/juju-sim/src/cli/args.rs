@@ -117,6 +117,14 @@ pub(crate) enum Command {
         #[arg(long, default_value = "yaml")]
         format: Format,
     },
+    /// Say that a unit is reached at another address: on one endpoint's binding, as if that were bound
+    /// to a space of its own, or on all. The machine itself gets it by `ssh UNIT ip addr add`.
+    Address {
+        unit: String,
+        address: std::net::IpAddr,
+        #[arg(long, value_name = "ENDPOINT")]
+        binding: Option<String>,
+    },
     /// Replace a file resource.
     AttachResource {
         application: String,

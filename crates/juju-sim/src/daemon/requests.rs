@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -14,7 +15,7 @@ use super::{logs, options, relations, secrets, tasks, waiting};
 use crate::agent;
 use crate::cli::args::{Command, Format};
 use crate::link::{Client, Request};
-use crate::show;
+use crate::{machines, show};
 
 /// Serves one request; its exit status.
 pub(crate) fn serve(world: &Shared, client: &mut Client, request: Request) -> i32 {
@@ -111,6 +112,11 @@ fn change(state: &mut State, world: &Shared, from: &Path, command: Command) -> R
             file.as_deref(),
             format,
         ),
+        Command::Address {
+            unit,
+            address,
+            binding,
+        } => quiet(address_of(state, &unit, address, binding.as_deref())),
         Command::AttachResource {
             application,
             resource,
@@ -292,6 +298,25 @@ fn resolved(state: &mut State, units: &[String], no_retry: bool) -> Result<Strin
         }
     }
     Ok(String::new())
+}
+
+/// Imitates a machine whose address changed, and an endpoint that is bound to a space of its own:
+/// `network-get` answers anew, config-changed tells of it and refreshes the unit's databags.
+fn address_of(state: &mut State, unit: &str, address: IpAddr, binding: Option<&str>) -> Result<()> {
+    let row = state.model.units.get_mut(unit);
+    let row = row.with_context(|| format!("unit {unit:?} not found"))?;
+    let network = machines::network_at(&row.machine, address);
+    if let Some(binding) = binding {
+        row.bindings.insert(binding.to_owned(), network);
+    } else {
+        row.private_address = address.to_string();
+        row.public_address = address.to_string();
+        row.default_network = Some(network);
+    }
+    if let Some(extra) = state.units.get_mut(unit) {
+        extra.address_version += 1;
+    }
+    Ok(())
 }
 
 fn lead(state: &mut State, unit: &str) -> Result<()> {

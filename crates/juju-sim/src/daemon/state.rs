@@ -51,6 +51,9 @@ pub(crate) struct UnitExtra {
     /// The charm directory that is unpacked in the machine, and its files.
     pub(crate) unpacked: Option<(String, Vec<String>)>,
     pub(crate) last_hook: Millis,
+    /// Rises with every change of its addresses.
+    #[serde(default)]
+    pub(crate) address_version: u64,
     /// Failures of the same hook in a row.
     pub(crate) failures: u32,
     pub(crate) retry_at: Option<Millis>,
