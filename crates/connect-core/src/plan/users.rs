@@ -93,7 +93,11 @@ pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
         fingerprints.insert(*id, fingerprint);
         let mut passwords_sha256: Vec<String> = Vec::new();
         let old = known.and_then(|known| old_hash(known, seen.now));
-        for hash in hashes.into_iter().chain(old) {
+        // Databags and secrets are not read at one moment: a rotation that ended between the two has
+        // the new password in the secret, and the one before only in what the leader told last.
+        let told = known.map(|known| known.sha256.clone());
+        let told = told.filter(|hash| !hash.is_empty());
+        for hash in hashes.into_iter().chain(told).chain(old) {
             if !passwords_sha256.contains(&hash) {
                 passwords_sha256.push(hash);
             }

@@ -265,6 +265,32 @@ fn a_rotation_keeps_the_uri_and_both_passwords_for_a_while() {
 }
 
 #[test]
+fn a_unit_that_reads_old_databags_and_new_secrets_lets_the_old_password_in() {
+    let mut world = World::new(2);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let accepted = |world: &World| {
+        let users = &world.units[&1].served.as_ref().unwrap().users;
+        BTreeSet::from_iter(users[0].passwords_sha256.clone())
+    };
+    world.hook(0, Hook::RotateRequested { relation: 7 });
+    world.hook(1, reconcile());
+    let both = accepted(&world);
+    assert_eq!(both.len(), 2);
+    // The leader's hook ends while one of the other unit goes on.
+    let before = world.peer_bag.clone();
+    world.hook(0, reconcile());
+    let after = std::mem::replace(&mut world.peer_bag, before);
+    world.hook(1, reconcile());
+    assert_eq!(accepted(&world), both);
+    world.peer_bag = after;
+    world.hook(1, reconcile());
+    assert_eq!(accepted(&world), both);
+    world.settle();
+    world.assert_sound();
+}
+
+#[test]
 fn options_say_who_sees_which_connectors() {
     use connect_core::gateway::Access;
     let mut world = World::new(2);
