@@ -1,5 +1,5 @@
-//! Development only: a plugin server that misbehaves as told, and archives of every kind, the
-//! hostile ones included.
+//! Development only: a plugin server that misbehaves as told, archives of every kind, the hostile
+//! ones included, and a reader of what workers log.
 //!
 //! Nothing here knows the crates under test, so a misreading cannot be made twice in the same code.
 //! Start with [`MisbehavingServer`] and [`archive::plugin`].
@@ -11,6 +11,7 @@
 
 pub mod archive;
 pub mod fuzz;
+pub mod journal;
 pub mod mutate;
 mod server;
 mod worker;

@@ -10,6 +10,7 @@ mod adopt;
 mod bad_input;
 mod cluster;
 mod gateway_service;
+mod group;
 mod jre;
 mod ops;
 mod plugins;

@@ -1,0 +1,8 @@
+//! Three real workers of one group through what a cluster lives through.
+
+mod journal;
+mod workers;
+
+mod users;
+
+use super::model;
