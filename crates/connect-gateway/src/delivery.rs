@@ -195,7 +195,7 @@ impl<'a> Delivery<'a> {
 
     /// Looks at the connector until the request shows, or did not show for a while.
     async fn read_back(&mut self, wish: &Wish, deadline: Instant) -> Found {
-        let end = deadline.max(Instant::now() + limits::READ_BACK);
+        let end = deadline.max(Instant::now() + limits::READ_BACK_UNREADABLE);
         let mut since = None;
         loop {
             let Some(question) = wish.question() else {

@@ -32,6 +32,10 @@ pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(100);
 /// to have been applied. What is on its way between two workers arrives within milliseconds.
 pub const READ_BACK: Duration = Duration::from_secs(2);
 
+/// How long it is tried to look, at least, where nobody answers: about as long as a group takes to
+/// rebalance after one of its workers left.
+pub const READ_BACK_UNREADABLE: Duration = Duration::from_secs(10);
+
 /// Longest time without an answer to `/health` in which a worker still counts. The worker answers
 /// late while its group rebalances, and then its other answers are late too.
 pub const HEALTH_GRACE: Duration = Duration::from_secs(3);

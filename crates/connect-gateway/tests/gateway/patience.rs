@@ -310,6 +310,39 @@ async fn a_running_try_ends_with_the_patience() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_rebalances_is_looked_at_for_longer_than_the_patience() {
+    let worker = Worker::start().await;
+    worker.put("x", json!({"a": "1"}));
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 700;
+    gateway.write_settings();
+    let gateway = gateway.start().await;
+    let mut lost: Option<Instant> = None;
+    worker.behave(move |seen| {
+        let Some(lost) = lost else {
+            if seen.method == "PUT" {
+                lost = Some(Instant::now());
+                return Script::Cut;
+            }
+            return Script::Serve;
+        };
+        // As long as it takes a group to notice that a worker left.
+        if lost.elapsed() < Duration::from_secs(4) {
+            error(
+                500,
+                "Request cannot be completed because a rebalance is expected",
+            )
+        } else {
+            Script::Serve
+        }
+    });
+    let put = Ask::new("PUT", "/connectors/x/config").login(CLIENT);
+    let got = gateway.ask(put.json(r#"{"a":"2"}"#)).await;
+    assert_eq!(got.status, 200, "{:?}", got.body);
+    assert_eq!(worker.config("x").unwrap()["a"], "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_health_hangs_does_not_count() {
     let worker = Worker::start().await;
     let gateway = Gateway::prepare(worker.address).start().await;
