@@ -188,7 +188,7 @@ pub struct World {
     /// Who is in the group that options name, besides our workers.
     pub foreign: Reading<GroupFacts>,
     pub actions: u32,
-    members: BTreeSet<u32>,
+    members: Vec<String>,
     pub now: u64,
     pub counter: u64,
     pub uris: u32,
@@ -260,7 +260,7 @@ impl World {
             group: Group::default(),
             foreign: Reading::Known(GroupFacts::default()),
             actions: 0,
-            members: BTreeSet::new(),
+            members: Vec::new(),
             now: 1_800_000_000,
             counter: 0,
             uris: 0,

@@ -220,6 +220,19 @@ fn named_histories_end_well() {
         Hook(0),
     ];
     ends_well(1, spoiled_under_tls).unwrap();
+    // The world left tasks with a worker that had come back at another address.
+    let busy_worker_moves = vec![
+        LosesLead(0, 31),
+        RestartAll,
+        AddClient(0, 65),
+        LongTime,
+        FailingHook(0),
+        FailingHook(0),
+        Hook(31),
+        Connect(0),
+        Readdress(85),
+    ];
+    ends_well(2, busy_worker_moves).unwrap();
     // A plugin stayed blamed for a kill, although the worker ran well with it.
     let killed_in_its_first_start = vec![
         LoseForGood(0),

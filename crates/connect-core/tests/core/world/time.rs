@@ -38,7 +38,12 @@ impl World {
     /// The group notices who is there, and tasks without a worker get another one.
     pub(super) fn rebalance(&mut self) {
         let members = self.healthy();
-        if members == self.members {
+        let ids: Vec<String> = members
+            .iter()
+            .map(|number| self.worker_id(*number))
+            .collect();
+        // One that came back at another address is another member.
+        if ids == self.members {
             return;
         }
         self.group.generation += 1;
@@ -48,11 +53,7 @@ impl World {
         self.group.leader = leader
             .map(|address| address.to_string())
             .unwrap_or_default();
-        self.members.clone_from(&members);
-        let ids: Vec<String> = members
-            .iter()
-            .map(|number| self.worker_id(*number))
-            .collect();
+        self.members.clone_from(&ids);
         let mut next = 0;
         for task in self
             .connectors
