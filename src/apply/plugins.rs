@@ -26,8 +26,6 @@ use crate::world::World;
 const FORGET_S: u64 = 30 * 24 * 60 * 60;
 /// Most warnings about one plugin in the log; the action `list-plugins` has all.
 const WARNINGS: usize = 10;
-/// Most bundles that are unpacked at the same time, each by a process of some 10 MiB.
-const AT_ONCE: usize = 8;
 
 /// A bundle to fetch.
 pub(super) struct Fetch<'a> {
@@ -64,7 +62,7 @@ pub(super) fn fetch(fetches: &[Fetch<'_>], world: &World) -> BTreeMap<RelationId
         }
     };
     let local = tokio::task::LocalSet::new();
-    let places = Places::new(AT_ONCE);
+    let places = Places::default();
     let tasks: Vec<_> = fetches
         .iter()
         .map(|fetch| {

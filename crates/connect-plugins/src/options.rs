@@ -114,6 +114,13 @@ impl Allowed {
 #[derive(Clone, Debug)]
 pub struct Places(Arc<Semaphore>);
 
+/// Eight, each with a process of some 10 MiB.
+impl Default for Places {
+    fn default() -> Self {
+        Self::new(8)
+    }
+}
+
 impl Places {
     /// So many at the same time, each with a process that unpacks; at least one.
     #[must_use]
@@ -149,7 +156,8 @@ pub struct FetchOptions {
     pub allowed: Allowed,
     /// Who does the unpacking.
     pub unpacker: Unpacker,
-    /// Shared with other fetches, so that many bundles do not take all of the machine.
+    /// Shared with other fetches, clones of these options among them, so that many bundles do not
+    /// take all of the machine.
     pub places: Places,
 }
 
@@ -167,7 +175,7 @@ impl FetchOptions {
             timeouts: Timeouts::default(),
             allowed: Allowed::default(),
             unpacker: Unpacker::default(),
-            places: Places::new(1),
+            places: Places::default(),
         }
     }
 }
