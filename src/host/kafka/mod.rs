@@ -35,8 +35,6 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// One broker's part of it.
 const CONNECT: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(3);
-/// The first question ever makes a cluster create the topic that coordinators need.
-const COORDINATOR: Duration = Duration::from_millis(200);
 /// Longest answer in bytes; a group of hundreds of members stays well below.
 const LONGEST: usize = 8 << 20;
 
@@ -205,30 +203,15 @@ impl Broker {
 
     fn facts(&mut self, question: &Question, end: Instant) -> Result<GroupFacts, KafkaError> {
         let kafka = &question.kafka;
-        let members = loop {
-            match self.ask_coordinator(question, end) {
-                Err(KafkaError::Refused { code: 14..=16, .. })
-                    if Instant::now() + SILENCE < end =>
-                {
-                    std::thread::sleep(COORDINATOR);
-                }
-                members => break members?,
-            }
-        };
+        // The first question ever makes a cluster create the topic that coordinators need: it is put
+        // again in a later hook.
+        let coordinator = self.coordinator(&question.group)?;
+        let members = Self::open(&coordinator, kafka, end)?.members(&question.group)?;
         let written = match self.leader(&question.config_topic)? {
             None => false,
             Some(leader) => Self::open(&leader, kafka, end)?.is_written(&question.config_topic)?,
         };
         Ok(GroupFacts { members, written })
-    }
-
-    fn ask_coordinator(
-        &mut self,
-        question: &Question,
-        end: Instant,
-    ) -> Result<BTreeSet<String>, KafkaError> {
-        let coordinator = self.coordinator(&question.group)?;
-        Self::open(&coordinator, &question.kafka, end)?.members(&question.group)
     }
 
     /// The broker that knows a group's members.

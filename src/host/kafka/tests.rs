@@ -267,15 +267,18 @@ fn a_group_is_told_of_with_its_members_and_its_topic() {
 }
 
 #[test]
-fn a_coordinator_that_is_still_being_made_is_waited_for() {
+fn a_coordinator_that_is_still_being_made_is_asked_for_again_later() {
     let script = Script {
-        late: 3,
+        late: 1,
         ..Script::default()
     };
-    assert_eq!(
-        Fake::start(script, false).ask().unwrap(),
-        GroupFacts::default()
+    let fake = Fake::start(script, false);
+    let early = fake.ask().unwrap_err().to_string();
+    assert!(
+        early.starts_with("cannot find the group's coordinator: "),
+        "{early}"
     );
+    assert_eq!(fake.ask().unwrap(), GroupFacts::default());
 }
 
 #[test]
