@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::model::{Model, SOON, built};
+use super::model::{Model, SOON};
 
 /// As the Python charm names them.
 const GROUP: &str = "group-id=connect-cluster";
@@ -24,35 +24,6 @@ fn deploy(model: &Model, name: &str) {
     }
     model.deploy_connect_as(name, &more);
     model.sim(&["integrate", name, "kafka"]);
-}
-
-fn deploy_client(model: &Model) {
-    let plugin = format!(
-        "connect-plugin={}",
-        built("kafka/connect-file-plugin.tar.gz")
-    );
-    let settings = format!(
-        "settings=tasks.max=1\n\
-         key.converter=org.apache.kafka.connect.storage.StringConverter\n\
-         value.converter=org.apache.kafka.connect.storage.StringConverter\n\
-         [sink]\n\
-         connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector\n\
-         file={FILE}\n"
-    );
-    model.deploy(
-        &built("pack/connect-integrator_ubuntu@24.04-amd64.charm"),
-        "files",
-        &[
-            "--resource",
-            &plugin,
-            "--config",
-            "role=sink",
-            "--config",
-            "topics=orders",
-            "--config",
-            &settings,
-        ],
-    );
 }
 
 /// Connectors as a unit's worker lists them, each with the states of its tasks.
@@ -82,7 +53,7 @@ fn a_group_of_another_deployment_is_refused_and_then_adopted() {
     let model = Model::new();
     model.deploy_kafka(&[]);
     deploy(&model, "before");
-    deploy_client(&model);
+    model.deploy_sink(1, FILE);
     model.sim(&["integrate", "files:connect-client", "before"]);
     model.wait_until("a connector runs in the group", LONG, || {
         let listed = connectors(&model, "before/0");

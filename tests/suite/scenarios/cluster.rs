@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{Model, built};
+use super::model::Model;
 
 const UNITS: [&str; 3] = ["kafka-connect/0", "kafka-connect/1", "kafka-connect/2"];
 const TASKS: usize = 30;
@@ -13,32 +13,7 @@ fn cluster() -> Model {
     model.deploy_kafka(&[]);
     model.deploy_connect(&["-n", "3"]);
     model.sim(&["integrate", "kafka-connect", "kafka"]);
-    let plugin = format!(
-        "connect-plugin={}",
-        built("kafka/connect-file-plugin.tar.gz")
-    );
-    let settings = format!(
-        "settings=tasks.max={TASKS}\n\
-         key.converter=org.apache.kafka.connect.storage.StringConverter\n\
-         value.converter=org.apache.kafka.connect.storage.StringConverter\n\
-         [sink]\n\
-         connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector\n\
-         file=/var/lib/kafka-connect/tmp/orders.out\n"
-    );
-    model.deploy(
-        &built("pack/connect-integrator_ubuntu@24.04-amd64.charm"),
-        "files",
-        &[
-            "--resource",
-            &plugin,
-            "--config",
-            "role=sink",
-            "--config",
-            "topics=orders",
-            "--config",
-            &settings,
-        ],
-    );
+    model.deploy_sink(TASKS, "/var/lib/kafka-connect/tmp/orders.out");
     model.sim(&["integrate", "files:connect-client", "kafka-connect"]);
     for unit in UNITS {
         model.wait_status(unit, "active", "", ROLL);

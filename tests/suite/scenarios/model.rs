@@ -87,6 +87,37 @@ impl Model {
         self.deploy_connect_as("kafka-connect", more);
     }
 
+    /// Deploys an integrator `files` that has everything of topic `orders` written to a file, by so many
+    /// tasks; it is not integrated yet.
+    pub(super) fn deploy_sink(&self, tasks: usize, file: &str) {
+        let plugin = format!(
+            "connect-plugin={}",
+            built("kafka/connect-file-plugin.tar.gz")
+        );
+        let settings = format!(
+            "settings=tasks.max={tasks}\n\
+             key.converter=org.apache.kafka.connect.storage.StringConverter\n\
+             value.converter=org.apache.kafka.connect.storage.StringConverter\n\
+             [sink]\n\
+             connector.class=org.apache.kafka.connect.file.FileStreamSinkConnector\n\
+             file={file}\n"
+        );
+        self.deploy(
+            &built("pack/connect-integrator_ubuntu@24.04-amd64.charm"),
+            "files",
+            &[
+                "--resource",
+                &plugin,
+                "--config",
+                "role=sink",
+                "--config",
+                "topics=orders",
+                "--config",
+                &settings,
+            ],
+        );
+    }
+
     pub(super) fn deploy_connect_as(&self, name: &str, more: &[&str]) {
         let kafka = format!("kafka={}", built("kafka/kafka-connect-4.1.2.tgz"));
         self.deploy(
