@@ -30,6 +30,9 @@ pub const LOOK_AGAIN_S: u64 = 15;
 pub const GATHER_S: u64 = 5;
 /// Seconds until tasks that have to run again after a restart are looked at again.
 pub const LOOK_AT_TASKS_S: u64 = 3;
+/// How many times as long as the group has to rest a restart waits for that at most: clients that
+/// change connectors all the time rebalance it all the time.
+pub const UNREST_RESTS: u64 = 4;
 /// Seconds until what must not happen in the minting hook is done in the next one.
 pub const NEXT_HOOK_S: u64 = 2;
 /// Seconds until unfinished deletions of connectors are tried again.

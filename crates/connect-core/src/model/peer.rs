@@ -181,6 +181,9 @@ pub struct Turn {
     /// The last rebalance, once everything else is as it was before the turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calm: Option<Calm>,
+    /// When everything else was first as it was before the turn, in seconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_since: Option<u64>,
     /// It is over.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,

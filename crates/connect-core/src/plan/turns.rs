@@ -3,8 +3,9 @@
 //! **Flow.** No turn is granted while a unit is unwell, so no two workers are down at once. What
 //! runs in the whole group is noted in the turn. It is over when its units have restarted and are
 //! healthy, when as many tasks as before run on workers that are alive, and when the group has not
-//! rebalanced for two heartbeats after that. The worker that leads the group comes last: its
-//! restart costs the others an election.
+//! rebalanced for two heartbeats after that, or for long enough has done nothing else: clients
+//! rebalance it, too. The worker that leads the group comes last: its restart costs the others an
+//! election.
 //!
 //! **Guarantees.** A turn that cannot be over stops the roll, and the finding says where and why. A
 //! unit that is gone closes its turn; so does one that cannot be reached for `unit-timeout`, and one
@@ -91,6 +92,7 @@ pub fn lead(
         open.closed = true;
         open.tasks.clear();
         open.calm = None;
+        open.back_since = None;
     }
     leader.next(turn)
 }
@@ -252,9 +254,14 @@ impl Leader<'_> {
                 generation: group.generation,
                 since: now,
             });
-        let rested = calm.since.saturating_add(rest_s) <= now && group.delay_ms == 0;
+        let back_since = turn.back_since.filter(|since| *since <= now).unwrap_or(now);
+        let over = |since: u64, wait_s: u64| since.saturating_add(wait_s) <= now;
+        let rested = over(calm.since, rest_s)
+            || over(back_since, rest_s.saturating_mul(limits::UNREST_RESTS));
         turn.calm = Some(calm);
-        (!rested).then(|| Hold {
+        turn.back_since = Some(back_since);
+        // Tasks that wait for the end of the group's delay are yet to come.
+        (!rested || group.delay_ms != 0).then(|| Hold {
             wake_after_s: Some(rest_s),
             ..Hold::passing(unit, "the group is coming to rest")
         })

@@ -142,7 +142,7 @@ fn a_turn_waits_for_the_group_to_come_to_rest() {
     for _ in 0..3 {
         // The tasks move back in a rebalance a moment later.
         world.group.generation += 1;
-        world.now += 10;
+        world.now += 3;
         let message = world.hook(0, reconcile()).last.status.message;
         assert!(message.contains("is coming to rest"), "{message}");
     }
@@ -152,6 +152,42 @@ fn a_turn_waits_for_the_group_to_come_to_rest() {
     assert!(done.status.message.contains("is coming to rest"));
     assert_eq!(done.wake_after_s, Some(3));
     world.group.delay_ms = 0;
+    world.settle();
+    world.assert_sound();
+    assert_eq!(starts(&world), [2, 2, 2]);
+}
+
+#[test]
+fn a_client_that_changes_connectors_all_the_time_does_not_hold_up_a_roll() {
+    let mut world = busy();
+    set(&mut world, "log-level", "DEBUG");
+    pass(&mut world);
+    pass(&mut world);
+    assert_eq!(starts(&world), [1, 2, 1]);
+    world.tick();
+    world.hook(1, reconcile());
+    let mut look = |world: &mut World, seconds: u64| {
+        // Each change rebalances the group.
+        world.group.generation += 1;
+        world.now += seconds;
+        world.hook(0, reconcile()).last.status.message
+    };
+    let first = look(&mut world, 1);
+    assert!(first.contains("is coming to rest"), "{first}");
+    // Its tasks restart for the change, so that not all of them run at any moment.
+    let task = |world: &mut World, state: &str| {
+        let tasks = &mut world.connectors.get_mut("orders").unwrap().tasks;
+        tasks.get_mut(&4).unwrap().state = state.to_owned();
+    };
+    task(&mut world, "UNASSIGNED");
+    let second = look(&mut world, 5);
+    assert!(second.contains("1 of 9 tasks do not run"), "{second}");
+    task(&mut world, "RUNNING");
+    let third = look(&mut world, 6);
+    assert!(third.contains("is coming to rest"), "{third}");
+    look(&mut world, 1);
+    world.hook(2, reconcile());
+    assert_eq!(starts(&world), [1, 2, 2], "four times as long is enough");
     world.settle();
     world.assert_sound();
     assert_eq!(starts(&world), [2, 2, 2]);
