@@ -138,7 +138,9 @@ impl<'a> Delivery<'a> {
         let backend = self.core.backend();
         if self.core.health() == Health::Ready {
             self.peer = None;
-            self.try_worker(&backend, outbound, reuse, deadline).await
+            let leave = reuse && !backend.peers.is_empty();
+            self.try_worker(&backend, outbound, reuse, leave, deadline)
+                .await
         } else if let Some(peer) = backend.peer() {
             self.peer = Some(peer.unit.clone());
             self.try_peer(&backend, peer, outbound, reuse, deadline)
@@ -235,7 +237,8 @@ impl<'a> Delivery<'a> {
         let backend = self.core.backend();
         // Whoever sent it has a limit of its own, and reads back if it has to.
         let deadline = Instant::now() + limits::FIRST_BYTE_TIMEOUT;
-        let tried = self.try_worker(&backend, &mut outbound, false, deadline);
+        let leave = verdict::changes_nothing(&outbound.method, outbound.target.route);
+        let tried = self.try_worker(&backend, &mut outbound, false, leave, deadline);
         let answer = match tried.await {
             Ok(answer) => answer,
             Err(Failure::NotApplied(message, answer)) => self.exhausted(answer, &message),
@@ -264,17 +267,27 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// `leave`: another unit can answer as well, so a worker that stops counting is not waited for.
+    /// One that stops may keep its last requests until it is gone.
     async fn try_worker(
         &mut self,
         backend: &Backend,
         outbound: &mut Outbound,
         reuse: bool,
+        leave: bool,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        match self
-            .attempt(backend, &backend.worker, outbound, reuse, false, deadline)
-            .await
-        {
+        let mut health = self.core.watch_health();
+        let tried = self.attempt(backend, &backend.worker, outbound, reuse, false, deadline);
+        let tried = tokio::select! {
+            biased;
+            tried = tried => tried,
+            _ = health.wait_for(|(health, _)| *health != Health::Ready), if leave => {
+                let message = "the worker stopped counting before it answered";
+                return Err(Failure::NotApplied(message.into(), None));
+            }
+        };
+        match tried {
             Ok((answer, Verdict::Final)) => Ok(answer),
             Ok((answer, Verdict::NotApplied)) => {
                 if answer.head.status == StatusCode::UNAUTHORIZED {

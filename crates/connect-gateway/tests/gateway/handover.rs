@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use connect_core::gateway::{Credential, TlsVersion};
 use connect_gateway::limits;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{Ask, Authority, CLIENT, Gateway, Got, Script, Worker};
+use crate::support::{Ask, Authority, CLIENT, Gateway, Got, Script, Worker, until};
 
 /// What another unit's gateway answers: status and whether it says that it did not take the request.
 type Answer = (u16, bool);
@@ -247,4 +248,65 @@ async fn a_worker_cannot_speak_for_a_gateway() {
         assert!(!got.headers.contains_key("x-gateway-not-taken"));
         assert_eq!(worker.seen().len(), before + 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_hangs_on_a_worker_that_stops_is_answered_by_another_unit() {
+    let authority = Authority::new();
+    let stopping = Worker::start().await;
+    let mut worker = Worker::start().await;
+    let serves = Gateway::prepare(worker.address)
+        .with_peer_door(&authority)
+        .start()
+        .await;
+    let ours = Gateway::prepare(stopping.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", serves.peer)
+        .start()
+        .await;
+    let hangs = || Script::Slow(Duration::from_mins(1));
+    stopping.behave(move |_| hangs());
+    let asked = tokio::spawn(crate::support::send(
+        ours.client,
+        Ask::new("GET", "/connectors").login(CLIENT),
+    ));
+    until("our worker has it", || stopping.lines().len() == 1).await;
+    stopping.set_healthy(false);
+    let got = asked.await.unwrap();
+    assert_eq!(got.status, 200, "{:?}", got.body);
+    assert_eq!(stopping.lines().len(), 1);
+
+    // The same one unit further: it takes back what it took, and ours looks elsewhere.
+    stopping.set_healthy(true);
+    ours.until("it counts again", |state| state.worker_healthy)
+        .await;
+    stopping.behave(|_| Script::Serve);
+    let (_away, third) = away_with(20_000, &authority, &[serves.peer, ours.peer]).await;
+    worker.behave(move |_| hangs());
+    let before = worker.lines().len();
+    let asked = tokio::spawn(crate::support::send(
+        third.client,
+        Ask::new("GET", "/connectors").login(CLIENT),
+    ));
+    until("the worker there has it", || worker.lines().len() > before).await;
+    worker.set_healthy(false);
+    let got = asked.await.unwrap();
+    assert_eq!(got.status, 200, "{:?}", got.body);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_waits_for_a_worker_that_stops_counting_where_there_is_no_other() {
+    let worker = Worker::start().await;
+    let gateway = Gateway::prepare(worker.address).start().await;
+    worker.behave(|_| Script::Slow(Duration::from_secs(2)));
+    let asked = tokio::spawn(crate::support::send(
+        gateway.client,
+        Ask::new("GET", "/connectors").login(CLIENT),
+    ));
+    until("the worker has it", || worker.lines().len() == 1).await;
+    worker.set_healthy(false);
+    let got = asked.await.unwrap();
+    assert_eq!(got.status, 200, "{:?}", got.body);
+    assert_eq!(worker.lines().len(), 1, "it is asked once");
 }
