@@ -149,8 +149,9 @@ pub const FORMER_PEER: Duration = Duration::from_mins(1);
 /// Clients that poll more often than this never find a connection closed on them.
 pub const LINGER: Duration = Duration::from_millis(500);
 
-/// Longest time in-flight requests have to finish when the gateway stops.
-pub const DRAIN: Duration = Duration::from_secs(20);
+/// Longest time in-flight requests have to finish when the gateway stops: as long as the default
+/// patience (`retry-limit-s`), and within what the unit's `TimeoutStopSec` allows.
+pub const DRAIN: Duration = Duration::from_secs(27);
 
 /// Failed logins of one address and user that are answered at once.
 pub const FREE_FAILURES: u32 = 5;
