@@ -166,7 +166,7 @@ fn a_client_that_changes_connectors_all_the_time_does_not_hold_up_a_roll() {
     assert_eq!(starts(&world), [1, 2, 1]);
     world.tick();
     world.hook(1, reconcile());
-    let mut look = |world: &mut World, seconds: u64| {
+    let look = |world: &mut World, seconds: u64| {
         // Each change rebalances the group.
         world.group.generation += 1;
         world.now += seconds;
