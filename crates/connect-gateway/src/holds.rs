@@ -95,18 +95,36 @@ impl Holds {
         }
     }
 
-    /// Waits for the writes that are under way, up to [`limits::HOLD_DRAIN`]; then how long ago the
-    /// last one ended, none if there was none.
-    pub async fn drained(&self) -> Option<Duration> {
+    /// A write that is none of a client's and waits for nobody.
+    pub fn note(&self) -> Write<'_> {
+        self.0.send_modify(|now| now.under_way += 1);
+        Write(self)
+    }
+
+    /// Waits until no write is under way and none has ended for [`limits::QUIET`]; false if that
+    /// takes beyond [`limits::HOLD_DRAIN`].
+    pub async fn quiet(&self) -> bool {
         let mut news = self.0.subscribe();
-        let drained = news.wait_for(|now| now.under_way == 0);
-        let drained = timeout(limits::HOLD_DRAIN, drained).await.is_ok();
-        let ended = self.0.borrow().ended;
-        if drained {
-            ended.map(|ended| ended.elapsed())
-        } else {
-            Some(Duration::ZERO)
-        }
+        let quiet = async {
+            loop {
+                let (under_way, ended) = {
+                    let now = news.borrow_and_update();
+                    (now.under_way, now.ended)
+                };
+                let left = ended.map_or(Duration::ZERO, |ended| {
+                    limits::QUIET.saturating_sub(ended.elapsed())
+                });
+                if under_way > 0 {
+                    // A sender lives as long as this: it cannot fail.
+                    let _ = news.changed().await;
+                } else if left.is_zero() {
+                    return;
+                } else {
+                    let _ = timeout(left, news.changed()).await;
+                }
+            }
+        };
+        timeout(limits::HOLD_DRAIN, quiet).await.is_ok()
     }
 }
 
@@ -157,26 +175,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_under_way_is_waited_for() {
+    async fn what_is_under_way_is_waited_for_and_what_follows_it() {
         let holds = Holds::default();
-        assert_eq!(holds.drained().await, None);
+        let started = Instant::now();
+        assert!(holds.quiet().await);
+        assert_eq!(started.elapsed(), Duration::ZERO, "there was none");
         let write = holds.pass(Instant::now()).await.unwrap();
         holds.hold(ONE);
         let moment = Duration::from_millis(700);
         let ends = async {
             tokio::time::sleep(moment).await;
             drop(write);
+            // The new configurations of a connector's tasks, which no hold keeps.
+            tokio::time::sleep(moment).await;
+            let of_worker = holds.note();
+            tokio::time::sleep(moment).await;
+            drop(of_worker);
         };
-        let started = Instant::now();
-        let (quiet, ()) = tokio::join!(holds.drained(), ends);
-        assert_eq!((quiet, started.elapsed()), (Some(Duration::ZERO), moment));
-        tokio::time::advance(moment).await;
-        assert_eq!(holds.drained().await, Some(moment));
+        let (quiet, ()) = tokio::join!(holds.quiet(), ends);
+        assert!(quiet);
+        assert_eq!(started.elapsed(), 3 * moment + limits::QUIET);
         // One that does not end is not waited for longer than it is worth.
         holds.release(ONE);
         let _endless = holds.pass(Instant::now()).await.unwrap();
         let started = Instant::now();
-        assert_eq!(holds.drained().await, Some(Duration::ZERO));
+        assert!(!holds.quiet().await);
         assert_eq!(started.elapsed(), limits::HOLD_DRAIN);
     }
 }

@@ -44,8 +44,10 @@ pub const HEALTH_GRACE: Duration = Duration::from_secs(3);
 /// takes that has just started its tasks, and within a write's patience (`retry-limit-s`).
 pub const HOLD: Duration = Duration::from_secs(20);
 
-/// Longest wait for the writes that are under way when one asks for a hold.
-pub const HOLD_DRAIN: Duration = Duration::from_secs(3);
+/// Longest wait for the writes that are under way when one asks for a hold, and for what follows
+/// them: a group that rebalances for each of them takes seconds for one. With a usual stop after it,
+/// it is within [`HOLD`].
+pub const HOLD_DRAIN: Duration = Duration::from_secs(10);
 
 /// How long a group is without writes before a worker is stopped: what a change of a connector
 /// brings about, new configurations of its tasks, is written within this time of it.

@@ -23,7 +23,7 @@ use crate::body::{Body, whole};
 use crate::core::Core;
 use crate::delivery::{Answer, AnswerBody, Delivery, Outbound};
 use crate::limits;
-use crate::quiet::{LAST_WRITE, Wish};
+use crate::quiet::Wish;
 use crate::reply::{self, HOP, NOT_TAKEN, SIGNATURE, strip_request};
 use crate::rules::{Rule, rule};
 use crate::target::{Route, Target};
@@ -94,18 +94,17 @@ async fn take(
 
 /// What a unit wants of the group's writes while its worker stops.
 async fn hold(core: &Core, unit: IpAddr, wish: Wish) -> Response<Body> {
-    let mut response = Response::new(whole(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
     match wish {
         Wish::Hold => {
             core.holds.hold(unit);
-            if let Some(ago) = core.holds.drained().await {
-                let ago = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
-                response.headers_mut().insert(LAST_WRITE, ago.into());
+            if !core.holds.quiet().await {
+                tracing::warn!(%unit, "a write did not end before a worker stops");
             }
         }
         Wish::Release => core.holds.release(unit),
     }
+    let mut response = Response::new(whole(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
@@ -160,6 +159,8 @@ async fn signed_request(
 ) -> Result<Response<Body>, Refusal> {
     let (mut outbound, signature) = take_apart(target, request).await?;
     outbound.headers.extend(signature);
+    // It cannot wait: a worker that stops may be the one that sent it.
+    let _write = core.holds.note();
     let mut delivery = Delivery::new(core);
     let answer = delivery.signed(outbound).await;
     entry.delivered(&delivery);

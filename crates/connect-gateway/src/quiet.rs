@@ -5,13 +5,12 @@
 //! costs a longer stop and no more. What each of them does is in [`crate::holds`].
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use connect_core::gateway::Settings;
-use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::body::whole;
 use crate::core::{Backend, Peer};
@@ -19,14 +18,10 @@ use crate::limits;
 use crate::tls::Roots;
 use crate::upstream::Upstream;
 
-/// How many milliseconds ago the last write through a gateway ended; on its answer to a hold.
-/// Absent if there was none since it started.
-pub const LAST_WRITE: HeaderName = HeaderName::from_static("x-gateway-last-write-ms");
-
 /// What is asked of the gateways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
-    /// Hold writes, and tell when those that are under way are done.
+    /// Hold writes, and answer when those that are under way are done, and what follows them.
     Hold,
     /// Let them go on.
     Release,
@@ -52,8 +47,8 @@ impl Wish {
 }
 
 /// Asks every gateway of the group, our own included, at the same time. After [`Wish::Hold`] it
-/// returns once the group has been without writes for [`limits::QUIET`]: a connector's change is
-/// followed by one of its tasks. Returns whom it asked and what each answered, for the log.
+/// returns once none of them has had a write for [`limits::QUIET`], as far as each can tell within
+/// [`limits::HOLD_DRAIN`]. Returns whom it asked and what each answered, for the log.
 pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String, String)> {
     let Some(backend) = Backend::new(settings, Some(&roots.connector)).map(Arc::new) else {
         return Vec::new();
@@ -75,29 +70,14 @@ pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String,
         });
     }
     let mut outcomes = Vec::new();
-    let mut last = None::<Duration>;
     for (unit, outcome) in asked.join_all().await {
-        let told = match outcome {
-            Ok(ended) => {
-                last = [last, ended].into_iter().flatten().min();
-                "done".to_owned()
-            }
-            Err(message) => message,
-        };
+        let told = outcome.map_or_else(|message| message, |()| "done".to_owned());
         outcomes.push((unit, told));
-    }
-    if let (Wish::Hold, Some(last)) = (wish, last) {
-        sleep(limits::QUIET.saturating_sub(last)).await;
     }
     outcomes
 }
 
-/// How long ago the last write there ended.
-async fn one(
-    backend: &Backend,
-    upstream: &Upstream,
-    wish: Wish,
-) -> Result<Option<Duration>, String> {
+async fn one(backend: &Backend, upstream: &Upstream, wish: Wish) -> Result<(), String> {
     let mut request = Request::new(whole(""));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = hyper::Uri::from_static(wish.path());
@@ -116,7 +96,5 @@ async fn one(
     if answer.status() != StatusCode::NO_CONTENT {
         return Err(format!("answered {}", answer.status()));
     }
-    let ended = answer.headers().get(LAST_WRITE);
-    let ended = ended.and_then(|value| value.to_str().ok()?.parse().ok());
-    Ok(ended.map(Duration::from_millis))
+    Ok(())
 }
