@@ -95,8 +95,20 @@ impl Holds {
         }
     }
 
-    /// A write that is none of a client's and waits for nobody.
-    pub fn note(&self) -> Write<'_> {
+    /// A write that the worker of this unit sends the one that leads the group: what follows from a
+    /// connector's change. It waits until no unit holds writes back, or the holds are over; not if its
+    /// own unit does, for a worker that stops waits for what it sent.
+    pub async fn pass_worker(&self, unit: IpAddr) -> Write<'_> {
+        let end = Instant::now() + limits::HOLD;
+        let mut news = self.0.subscribe();
+        let own = |now: &Now| now.holds.iter().any(|&(by, _)| by == unit);
+        while let Some(until) = {
+            let now = news.borrow_and_update();
+            now.held_until(Instant::now())
+                .filter(|_| !own(&now) && Instant::now() < end)
+        } {
+            let _ = timeout_at(until.min(end), news.changed()).await;
+        }
         self.0.send_modify(|now| now.under_way += 1);
         Write(self)
     }
@@ -162,6 +174,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_a_worker_sends_waits_for_the_others_and_not_for_ever() {
+        let holds = Holds::default();
+        let moment = Duration::from_millis(100);
+        let started = Instant::now();
+        drop(holds.pass_worker(ONE).await);
+        holds.hold(ONE);
+        drop(holds.pass_worker(ONE).await);
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        let released = async {
+            tokio::time::sleep(moment).await;
+            holds.release(ONE);
+        };
+        tokio::join!(holds.pass_worker(TWO), released);
+        assert_eq!(started.elapsed(), moment);
+        holds.hold(ONE);
+        let again = async {
+            tokio::time::sleep(limits::HOLD / 2).await;
+            holds.hold(ONE);
+        };
+        let started = Instant::now();
+        tokio::join!(holds.pass_worker(TWO), again);
+        assert_eq!(started.elapsed(), limits::HOLD);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_hold_ends_by_itself_and_can_be_asked_for_anew() {
         let holds = Holds::default();
         holds.hold(ONE);
@@ -186,9 +223,9 @@ mod tests {
         let ends = async {
             tokio::time::sleep(moment).await;
             drop(write);
-            // The new configurations of a connector's tasks, which no hold keeps.
+            // The new configurations of a connector's tasks, which the unit itself sends.
             tokio::time::sleep(moment).await;
-            let of_worker = holds.note();
+            let of_worker = holds.pass_worker(ONE).await;
             tokio::time::sleep(moment).await;
             drop(of_worker);
         };

@@ -67,7 +67,7 @@ async fn take(
             && request.headers().contains_key(SIGNATURE);
         if signed {
             "worker".clone_into(&mut entry.user);
-            let sent = signed_request(core, target.clone(), request, entry).await;
+            let sent = signed_request(core, remote, target.clone(), request, entry).await;
             return sent.map_err(refused);
         }
     }
@@ -153,14 +153,14 @@ async fn pass(
 
 async fn signed_request(
     core: &Core,
+    remote: IpAddr,
     target: Target,
     request: Request<Incoming>,
     entry: &mut Entry,
 ) -> Result<Response<Body>, Refusal> {
     let (mut outbound, signature) = take_apart(target, request).await?;
     outbound.headers.extend(signature);
-    // It cannot wait: a worker that stops may be the one that sent it.
-    let _write = core.holds.note();
+    let _write = core.holds.pass_worker(remote).await;
     let mut delivery = Delivery::new(core);
     let answer = delivery.signed(outbound).await;
     entry.delivered(&delivery);
