@@ -43,13 +43,23 @@ pub(crate) fn main(directory: &Path, name: &str) -> Result<i32> {
     state.abort_running();
     let units: Vec<String> = state.units.keys().cloned().collect();
     world.publish(state);
+    world.save();
     for unit in units {
         agent::start(&world, &unit);
     }
+    let saved = Arc::clone(&world);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(world::SAVE_EVERY);
+            saved.save();
+        }
+    });
     let (over, ends) = std::sync::mpsc::channel();
-    std::thread::spawn(move || accept(&world, &listener, &over));
+    let served = Arc::clone(&world);
+    std::thread::spawn(move || accept(&served, &listener, &over));
     // Whoever sends, or everybody gone: either way it is over.
     let _ = ends.recv();
+    world.save();
     Ok(0)
 }
 

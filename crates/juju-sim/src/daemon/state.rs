@@ -158,8 +158,13 @@ impl State {
         }
     }
 
-    /// Writes the state, whole or not at all. Only the owner may read it: it holds every secret.
-    pub(crate) fn save(&self, model: &Path) -> io::Result<()> {
+    /// The state as [`State::write`] takes it.
+    pub(crate) fn to_bytes(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Writes a state, whole or not at all. Only the owner may read it: it holds every secret.
+    pub(crate) fn write(bytes: &[u8], model: &Path) -> io::Result<()> {
         let fresh = model.join("model.json.new");
         let mut file = fs::OpenOptions::new()
             .create(true)
@@ -167,7 +172,7 @@ impl State {
             .write(true)
             .mode(0o600)
             .open(&fresh)?;
-        file.write_all(&serde_json::to_vec(self)?)?;
+        file.write_all(bytes)?;
         fs::rename(fresh, model.join(FILE))
     }
 

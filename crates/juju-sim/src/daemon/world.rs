@@ -1,6 +1,7 @@
 //! What the daemon's threads share.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +10,11 @@ use crate::daemon::state::State;
 use crate::log::Logs;
 use crate::machines::Machines;
 
-/// The one shared value. Lock order: state only; never hold it while writing to a client or
-/// waiting for a process.
+/// How often the state is saved.
+pub(crate) const SAVE_EVERY: Duration = Duration::from_millis(250);
+
+/// The one shared value. Lock order: `saving`, then the state; never hold the state while writing to
+/// a client or waiting for a process.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) directory: PathBuf,
@@ -18,6 +22,9 @@ pub(crate) struct World {
     pub(crate) machines: Machines,
     state: Mutex<State>,
     changed: Condvar,
+    unsaved: AtomicBool,
+    /// Held by whoever writes the file.
+    saving: Mutex<()>,
 }
 
 pub(crate) type Shared = Arc<World>;
@@ -30,6 +37,8 @@ impl World {
             machines,
             state: Mutex::new(state),
             changed: Condvar::new(),
+            unsaved: AtomicBool::new(false),
+            saving: Mutex::default(),
         }
     }
 
@@ -40,9 +49,24 @@ impl World {
         state
     }
 
-    /// Says that something may have become due for somebody, and saves.
+    /// Says that something may have become due for somebody, and that there is something to save.
     pub(crate) fn publish(&self, state: MutexGuard<'_, State>) {
-        if let Err(error) = state.save(&self.directory) {
+        self.unsaved.store(true, Ordering::Release);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Saves what is not saved yet. The whole state is written, so this costs more the larger the
+    /// model is: it is done every [`SAVE_EVERY`] and at the end, not for each change. A daemon that is
+    /// killed forgets what came later; its machines end with it.
+    pub(crate) fn save(&self) {
+        let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.unsaved.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let bytes = self.state().to_bytes();
+        let saved = bytes.and_then(|bytes| State::write(&bytes, &self.directory));
+        if let Err(error) = saved {
             self.logs.record(
                 "controller",
                 "ERROR",
@@ -50,11 +74,9 @@ impl World {
                 &format!("cannot save the model: {error}"),
             );
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
-    /// Says so without saving: for what is visible at once in the middle of a hook, whose end saves.
+    /// Says so without saving: for what is visible at once in the middle of a hook.
     pub(crate) fn announce(&self, state: MutexGuard<'_, State>) {
         drop(state);
         self.changed.notify_all();
