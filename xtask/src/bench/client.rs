@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::model::Model;
 use super::server::PluginServer;
-use super::{OURS, Row, parts::Parts};
+use super::{OURS, Row, parts::Parts, stage};
 
 const UNITS: usize = 3;
 /// Longest life of a client here.
@@ -77,26 +77,8 @@ pub(super) fn lives(target: &Path) -> Result<Vec<Row>> {
         parts.get("tools/juju-sim")?.into(),
         parts.path("bench/clients")?,
     )?;
-    let broker = format!(
-        "kafka-broker={}",
-        parts.get("kafka/kafka-broker-4.1.2.tgz")?
-    );
-    let kafka = format!("kafka={}", parts.get("kafka/kafka-connect-4.1.2.tgz")?);
-    let units = UNITS.to_string();
-    let fixture = parts.get("fixtures/kafka")?;
-    model.run(&["deploy", &fixture, "kafka", "--resource", &broker])?;
-    let testing = ["--config", "profile=testing"];
-    let deploy = [
-        "deploy",
-        &parts.charm()?,
-        OURS,
-        "-n",
-        &units,
-        "--resource",
-        &kafka,
-    ];
-    model.run(&[&deploy[..], &testing].concat())?;
-    model.run(&["integrate", OURS, "kafka"])?;
+    stage::broker(&model, &parts)?;
+    stage::workers(&model, &parts, UNITS)?;
     let server = PluginServer::start(&model, &parts, "kafka/connect-file-plugin.tar.gz")?;
     for kind in &KINDS {
         let url = match kind.name {

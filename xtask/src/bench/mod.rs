@@ -7,6 +7,7 @@
 //! for each call, whoever calls, and is another in a real model.
 
 mod client;
+mod gaps;
 mod gateway;
 mod measure;
 mod model;
@@ -15,6 +16,7 @@ mod plugins;
 mod report;
 mod server;
 mod soak;
+mod stage;
 mod start;
 
 use std::fs;
@@ -43,10 +45,11 @@ const RSS_GOAL_MIB: f64 = 16.0;
 /// Measures one group of figures with the parts in a folder.
 type Group = fn(&Path) -> Result<Vec<Row>>;
 /// The groups, in the order in which they run.
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 7] = [
     ("hook", hook_noop),
     ("client", client::lives),
     ("plugins", plugins::pipelines),
+    ("gaps", gaps::gaps),
     ("soak", soak::growth),
     ("gateway", gateway::proxies),
     ("start", start::starts),
@@ -159,19 +162,10 @@ fn deploy(target: &Path) -> Result<Model> {
         parts.get("tools/juju-sim")?.into(),
         parts.path("bench/model")?,
     )?;
-    let broker = format!(
-        "kafka-broker={}",
-        parts.get("kafka/kafka-broker-4.1.2.tgz")?
-    );
-    model.run(&[
-        "deploy",
-        &parts.get("fixtures/kafka")?,
-        "kafka",
-        "--resource",
-        &broker,
-    ])?;
+    stage::broker(&model, &parts)?;
     let kafka = format!("kafka={}", parts.get("kafka/kafka-connect-4.1.2.tgz")?);
-    model.run(&["deploy", &parts.charm()?, OURS, "--resource", &kafka])?;
+    let charm = parts.charm("kafka-connect")?;
+    model.run(&["deploy", &charm, OURS, "--resource", &kafka])?;
     model.run(&["deploy", &parts.get("fixtures/ops-noop")?, OTHER])?;
     for application in [OURS, OTHER] {
         model.run(&["integrate", application, "kafka"])?;

@@ -30,18 +30,19 @@ impl<'a> Parts<'a> {
         Ok(path.display().to_string())
     }
 
-    /// The packed charm, whatever the architecture.
-    pub(super) fn charm(&self) -> Result<String> {
+    /// A packed charm, whatever the architecture.
+    pub(super) fn charm(&self, charm: &str) -> Result<String> {
         let directory = self.path("pack")?;
         let entries = fs::read_dir(&directory)
             .with_context(|| format!("cannot list {}", directory.display()))?;
         let mut paths = entries.flatten().map(|entry| entry.path());
         let found = paths.find(|path| {
             let name = path.file_stem().map(|stem| stem.to_string_lossy());
-            let ours = name.is_some_and(|name| name.starts_with("kafka-connect_"));
+            let ours = name.is_some_and(|name| name.starts_with(&format!("{charm}_")));
             ours && path.extension().is_some_and(|end| end == "charm")
         });
-        let found = found.context("the packed charm is missing: run `make demo-parts`")?;
+        let found =
+            found.with_context(|| format!("{charm} is not packed: run `make demo-parts`"))?;
         Ok(found.display().to_string())
     }
 }

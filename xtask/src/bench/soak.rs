@@ -16,7 +16,7 @@ use serde_json::Value;
 use testkit::archive::{TarBuilder, TarEntry, pack};
 
 use super::model::Model;
-use super::{OURS, Row, parts::Parts};
+use super::{OURS, Row, parts::Parts, stage};
 
 const UNITS: usize = 10;
 /// Parts, and clients in each.
@@ -115,22 +115,11 @@ fn deploy(parts: &Parts<'_>) -> Result<Model> {
         parts.path("bench/soak")?,
     )?;
     let (jre, kafka) = stubs(parts)?;
-    let units = UNITS.to_string();
     model.run(&["deploy", &parts.get("fixtures/stub-kafka")?, "kafka"])?;
     // A machine's own Java would be taken first.
     let hidden = ["--hide", "/usr/lib/jvm", "--hide", "/usr/bin/java"];
     let resources = ["--resource", &jre, "--resource", &kafka];
-    let deploy = [
-        "deploy",
-        &parts.charm()?,
-        OURS,
-        "-n",
-        &units,
-        "--config",
-        "profile=testing",
-    ];
-    model.run(&[&deploy[..], &hidden, &resources].concat())?;
-    model.run(&["integrate", OURS, "kafka"])?;
+    stage::units(&model, parts, UNITS, &[hidden, resources].concat())?;
     let client = parts.get("fixtures/stub-client")?;
     for number in 0..BATCHES * BATCH {
         model.run(&["deploy", &client, &name(number)])?;

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::model::Model;
 use super::plugins::goal;
 use super::server::PluginServer;
-use super::{OURS, Row, median, parts::Parts};
+use super::{OURS, Row, median, parts::Parts, stage};
 
 /// Rounds of each; the median counts.
 const ROUNDS: usize = 5;
@@ -118,17 +118,8 @@ fn deploy(parts: &Parts<'_>) -> Result<(Model, PluginServer)> {
         parts.get("tools/juju-sim")?.into(),
         parts.path("bench/start")?,
     )?;
-    let broker = format!(
-        "kafka-broker={}",
-        parts.get("kafka/kafka-broker-4.1.2.tgz")?
-    );
-    let kafka = format!("kafka={}", parts.get("kafka/kafka-connect-4.1.2.tgz")?);
-    let fixture = parts.get("fixtures/kafka")?;
-    model.run(&["deploy", &fixture, "kafka", "--resource", &broker])?;
-    let testing = ["--config", "profile=testing"];
-    let deploy = ["deploy", &parts.charm()?, OURS, "--resource", &kafka];
-    model.run(&[&deploy[..], &testing].concat())?;
-    model.run(&["integrate", OURS, "kafka"])?;
+    stage::broker(&model, parts)?;
+    stage::workers(&model, parts, 1)?;
     let server = PluginServer::start(&model, parts, "kafka/debezium-mysql-bare.tar")?;
     let databag =
         json!({"plugin-url": server.url, "requested-secrets": r#"["username", "password"]"#});
