@@ -73,18 +73,23 @@ impl Journal {
         let mut all = Vec::new();
         for (at, unit, event) in self.events.iter().filter(|(at, ..)| *at >= since) {
             match event {
-                Event::WorkerStops | Event::WorkerStarts => {
-                    down.entry(*unit).or_insert(*at);
+                Event::WorkerStops => {
+                    down.entry(*unit).or_insert((*at, false));
                 }
+                Event::WorkerStarts => down.entry(*unit).or_insert((*at, true)).1 = true,
+                // One that stops may be given a share before it is gone.
                 Event::WorkerServes => {
-                    all.extend(down.remove(unit).map(|from| (*unit, from, *at)));
+                    if let Some((from, _)) = down.get(unit).filter(|(_, started)| *started) {
+                        all.push((*unit, *from, *at));
+                        down.remove(unit);
+                    }
                 }
                 Event::TaskStops(_) | Event::TaskRuns(_) => {}
             }
         }
         all.extend(
             down.into_iter()
-                .map(|(unit, from)| (unit, from, Moment::MAX)),
+                .map(|(unit, (from, _))| (unit, from, Moment::MAX)),
         );
         all
     }
@@ -219,6 +224,7 @@ mod tests {
         let second = "\
 [2026-03-01 00:00:01,200] INFO [s|task-0] WorkerSourceTask{id=s-0} Source task finished initialization and start (x:1)
 [2026-03-01 00:00:10,999] INFO Kafka Connect stopping (x:1)
+[2026-03-01 00:00:11,300] INFO [Worker clientId=connect-1, groupId=g] Finished starting connectors and tasks (x:1)
 ";
         let journal = Journal::of(&[first.to_owned(), second.to_owned()]);
         let since = moment("[2026-02-28 23:59:59,900]").unwrap();
@@ -240,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_is_down_from_its_stop_until_it_has_started_its_share() {
+    fn a_worker_is_down_from_its_stop_until_it_has_started_its_share_anew() {
         let (journal, since) = journal();
         assert_eq!(journal.starts(2, since), [1, 0]);
         let second = since + 11_099;
