@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::journal::{Journal, Moment, moment};
+use testkit::journal::{Journal, Moment, leader_url, moment};
 
 use super::model::Model;
 
 const LOG: &str = "/var/log/kafka-connect/worker.log";
 
-/// More than the session timeout, in which the group notices nothing of a member.
-const CALM: Duration = Duration::from_secs(5);
+/// More than the session timeout, in which the group notices nothing of a member, and than tasks may
+/// take to stop before they move (5 s).
+const CALM: Duration = Duration::from_secs(8);
 
 /// What the workers of these units did so far.
 pub(super) fn read(model: &Model, units: &[&str]) -> Journal {
@@ -37,6 +38,31 @@ pub(super) fn wait_calm(model: &Model, units: &[&str]) {
 /// What the machines' clock says.
 pub(super) fn now(model: &Model, unit: &str) -> Moment {
     stamp(&model.sim(&["ssh", unit, "date", "+[%F %T,%3N]"]))
+}
+
+/// Kills a unit's worker as if its machine had failed; says when.
+pub(super) fn kill(model: &Model, unit: &str) -> Moment {
+    let script = "date '+[%F %T,%3N]' && kill -9 $(systemctl show -p MainPID --value \
+                  kafka-connect.service)";
+    stamp(&model.sim(&["ssh", unit, "sh", "-c", script]))
+}
+
+/// The unit whose worker leads the group, as the log of one of its members tells.
+pub(super) fn group_leader(model: &Model, units: &[&str]) -> usize {
+    let log = model.sim(&["ssh", units[0], "cat", LOG]);
+    let url = leader_url(&log).unwrap_or_default();
+    let leads = |unit: &&str| {
+        let properties = "/etc/kafka-connect/worker.properties";
+        let text = model.sim(&["ssh", unit, "cat", properties]);
+        let host = text
+            .lines()
+            .find_map(|line| line.strip_prefix("rest.advertised.host.name="));
+        host.is_some_and(|host| url.contains(&format!("//{}:", host.trim())))
+    };
+    units
+        .iter()
+        .position(leads)
+        .expect("a unit has the address in the URL of the group's leader")
 }
 
 fn stamp(text: &str) -> Moment {

@@ -99,6 +99,14 @@ impl Login {
         let code = output.lines().last().unwrap_or_default();
         assert!(["200", "201"].contains(&code), "{name}: {output}");
     }
+
+    /// The configuration of a connector.
+    pub(super) fn config(&self, model: &Model, name: &str) -> Value {
+        let user = format!("{}:{}", self.username, self.password);
+        let url = format!("{}/connectors/{name}/config", self.endpoints[0]);
+        let text = model.sim(&["network", "--", "curl", "-s", "-m", "60", "-u", &user, &url]);
+        serde_json::from_str(&text).unwrap()
+    }
 }
 
 /// A sink that writes a topic to a file, or a source that reads one, with text records.
