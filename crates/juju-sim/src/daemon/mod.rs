@@ -74,6 +74,7 @@ fn accept(world: &Shared, listener: &UnixListener, over: &Sender<()>) {
             };
             let shutdown = matches!(request.command, Command::Shutdown);
             let status = requests::serve(&world, &mut client, request);
+            world.save();
             client.finish(status);
             if shutdown {
                 // Nobody listens any more when two shut down at once.

@@ -57,8 +57,8 @@ impl World {
     }
 
     /// Saves what is not saved yet. The whole state is written, so this costs more the larger the
-    /// model is: it is done every [`SAVE_EVERY`] and at the end, not for each change. A daemon that is
-    /// killed forgets what came later; its machines end with it.
+    /// model is: it is done every [`SAVE_EVERY`] and before a command ends, not for each change. So a
+    /// daemon that is killed forgets nothing that somebody was told of.
     pub(crate) fn save(&self) {
         let _saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.unsaved.swap(false, Ordering::AcqRel) {
