@@ -8,9 +8,9 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
+use hyper::{Method, StatusCode};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::core::{Backend, Core, Health, Peer};
@@ -379,7 +379,12 @@ impl<'a> Delivery<'a> {
                 .insert(HOP, HeaderValue::from_static("1"));
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let first_byte = left.min(limits::FIRST_BYTE_TIMEOUT);
+        let first_read = method == Method::GET && self.tries == 1;
+        let first_byte = left.min(if first_read {
+            limits::FIRST_READ_TIMEOUT
+        } else {
+            limits::FIRST_BYTE_TIMEOUT
+        });
         let answer = async {
             let response = upstream.send(request, reuse, first_byte).await?;
             let taken = !(hop && response.headers().contains_key(NOT_TAKEN));

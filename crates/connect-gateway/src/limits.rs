@@ -28,6 +28,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// forwarded request may wait for two workers' scheduling on top.
 pub const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(100);
 
+/// Longest wait for the answer to the first try of a read: a worker whose group rebalances may never
+/// come to a request that it has taken, and answers the next one.
+pub const FIRST_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a connector is looked at, at least, before a request whose answer got lost is said not
 /// to have been applied. What is on its way between two workers arrives within milliseconds.
 pub const READ_BACK: Duration = Duration::from_secs(2);

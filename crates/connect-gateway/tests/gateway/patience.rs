@@ -472,3 +472,23 @@ async fn a_client_never_sees_that_the_worker_refused_us() {
     assert_eq!(got.status, 503, "its own password was right");
     assert!(got.message().contains("waited"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_that_the_worker_never_comes_to_is_asked_again() {
+    let worker = Worker::start().await;
+    let mut gateway = Gateway::prepare(worker.address);
+    gateway.settings.retry_limit_ms = 25_000;
+    gateway.write_settings();
+    let gateway = gateway.start().await;
+    let mut lost = true;
+    worker.behave(move |_| {
+        if std::mem::take(&mut lost) {
+            Script::Slow(Duration::from_mins(1))
+        } else {
+            Script::Serve
+        }
+    });
+    let got = gateway.get("/connectors").await;
+    assert_eq!(got.status, 200, "{:?}", got.body);
+    assert_eq!(worker.lines().len(), 2);
+}
