@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e lint format fuzz histories bench docs \
+.PHONY: help setup build pack fixtures demo-parts demo demo-down test unit scenarios e2e long lint format fuzz histories bench docs \
 	machine-test check-alone check ci clean
 
 # Absolute, for tests run in their crate's directory.
@@ -53,6 +53,9 @@ scenarios: demo-parts ## the shipped binary in the simulated model
 
 e2e: demo-parts ## real Kafka and real Kafka Connect only
 	cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1
+
+long: demo-parts ## what `make test` leaves out: a roll under a client that writes every second (3 minutes)
+	cargo test --locked -p kafka-connect-charm --test suite notices_nothing_of_a_roll -- --ignored --nocapture
 
 lint: ## clippy on all targets, warnings denied; formatting
 	cargo fmt --all --check
