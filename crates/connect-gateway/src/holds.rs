@@ -101,12 +101,16 @@ impl Holds {
     pub async fn pass_worker(&self, unit: IpAddr) -> Write<'_> {
         let end = Instant::now() + limits::HOLD;
         let mut news = self.0.subscribe();
-        let own = |now: &Now| now.holds.iter().any(|&(by, _)| by == unit);
-        while let Some(until) = {
-            let now = news.borrow_and_update();
-            now.held_until(Instant::now())
-                .filter(|_| !own(&now) && Instant::now() < end)
-        } {
+        loop {
+            let held = {
+                let now = news.borrow_and_update();
+                let own = now.holds.iter().any(|&(by, _)| by == unit);
+                now.held_until(Instant::now()).filter(|_| !own)
+            };
+            let Some(until) = held.filter(|_| Instant::now() < end) else {
+                break;
+            };
+            // News or its end: both are looked at above.
             let _ = timeout_at(until.min(end), news.changed()).await;
         }
         self.0.send_modify(|now| now.under_way += 1);

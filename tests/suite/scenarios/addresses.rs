@@ -12,6 +12,15 @@ const CLIENTS: &str = "10.151.77.1";
 const PEERS: &str = "10.151.78.1";
 const LONG: Duration = Duration::from_secs(60);
 
+/// Two workers and a client that is served.
+fn two_and_a_client() -> Model {
+    let model = Model::with_kafka(&["-n", "2"]);
+    model.deploy_client("client", None);
+    model.sim(&["integrate", "client", "kafka-connect:connect-client"]);
+    model.wait_served("client/0");
+    model
+}
+
 fn move_to(model: &Model, address: &str, binding: &str) {
     add(model, UNIT, &format!("{address}/16"));
     model.sim(&["address", UNIT, address, "--binding", binding]);
@@ -47,10 +56,7 @@ fn assert_forwarded(model: &Model) {
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
 fn addresses_change_on_each_binding_apart_and_all_follow() {
-    let model = Model::with_kafka(&["-n", "2"]);
-    model.deploy_client("client", None);
-    model.sim(&["integrate", "client", "kafka-connect:connect-client"]);
-    model.wait_served("client/0");
+    let model = two_and_a_client();
     let endpoints = || model.given("client/0", "endpoints").unwrap_or_default();
     let [first, second] = ["kafka-connect/0", UNIT].map(|unit| {
         model.wait_active(unit);
@@ -90,10 +96,7 @@ fn addresses_change_on_each_binding_apart_and_all_follow() {
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
 fn clients_and_peers_meet_over_ipv6() {
-    let model = Model::with_kafka(&["-n", "2"]);
-    model.deploy_client("client", None);
-    model.sim(&["integrate", "client", "kafka-connect:connect-client"]);
-    model.wait_served("client/0");
+    let model = two_and_a_client();
     add(&model, "client/0", "fd00:77::9/8");
     let units = ["kafka-connect/0", UNIT];
     for (number, unit) in units.iter().enumerate() {

@@ -28,6 +28,12 @@ fn busy() -> World {
     world
 }
 
+/// Gives one task of the nine another state.
+fn one_task(world: &mut World, state: &str) {
+    let tasks = &mut world.connectors.get_mut("orders").unwrap().tasks;
+    tasks.get_mut(&4).unwrap().state = state.to_owned();
+}
+
 /// One hook on each unit, and the leader's status after it.
 fn pass(world: &mut World) -> String {
     let mut message = String::new();
@@ -77,11 +83,7 @@ fn a_turn_passes_on_only_when_as_many_tasks_run_as_before() {
     assert_eq!(starts(&world), [1, 2, 1]);
     // It comes back, and a task does not start again.
     world.tick();
-    let task = |world: &mut World, state: &str| {
-        let tasks = &mut world.connectors.get_mut("orders").unwrap().tasks;
-        tasks.get_mut(&4).unwrap().state = state.to_owned();
-    };
-    task(&mut world, "UNASSIGNED");
+    one_task(&mut world, "UNASSIGNED");
     for _ in 0..5 {
         pass(&mut world);
         world.tick();
@@ -98,7 +100,7 @@ fn a_turn_passes_on_only_when_as_many_tasks_run_as_before() {
         "rolling restart at kafka-connect/1: 1 of 9 tasks do not run yet; 2 to follow"
     );
     // A task that failed stops the roll, with its cause.
-    task(&mut world, "FAILED");
+    one_task(&mut world, "FAILED");
     world.connectors.get_mut("orders").unwrap().trace = Some("SQLException: no".to_owned());
     assert_eq!(
         pass(&mut world),
@@ -106,7 +108,7 @@ fn a_turn_passes_on_only_when_as_many_tasks_run_as_before() {
     );
     assert_eq!(starts(&world), [1, 2, 1]);
     // Its owner restarts it, and the roll goes on.
-    task(&mut world, "RUNNING");
+    one_task(&mut world, "RUNNING");
     world.connectors.get_mut("orders").unwrap().trace = None;
     world.settle();
     world.assert_sound();
@@ -175,14 +177,10 @@ fn a_client_that_changes_connectors_all_the_time_does_not_hold_up_a_roll() {
     let first = look(&mut world, 1);
     assert!(first.contains("is coming to rest"), "{first}");
     // Its tasks restart for the change, so that not all of them run at any moment.
-    let task = |world: &mut World, state: &str| {
-        let tasks = &mut world.connectors.get_mut("orders").unwrap().tasks;
-        tasks.get_mut(&4).unwrap().state = state.to_owned();
-    };
-    task(&mut world, "UNASSIGNED");
+    one_task(&mut world, "UNASSIGNED");
     let second = look(&mut world, 5);
     assert!(second.contains("1 of 9 tasks do not run"), "{second}");
-    task(&mut world, "RUNNING");
+    one_task(&mut world, "RUNNING");
     let third = look(&mut world, 6);
     assert!(third.contains("is coming to rest"), "{third}");
     look(&mut world, 1);

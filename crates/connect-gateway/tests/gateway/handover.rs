@@ -250,6 +250,12 @@ async fn a_worker_cannot_speak_for_a_gateway() {
     }
 }
 
+/// A read that is under way.
+fn list(gateway: &Gateway) -> JoinHandle<Got> {
+    let ask = Ask::new("GET", "/connectors").login(CLIENT);
+    tokio::spawn(crate::support::send(gateway.client, ask))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_that_hangs_on_a_worker_that_stops_is_answered_by_another_unit() {
     let authority = Authority::new();
@@ -264,12 +270,9 @@ async fn a_read_that_hangs_on_a_worker_that_stops_is_answered_by_another_unit() 
         .with_peer("connect/1", serves.peer)
         .start()
         .await;
-    let hangs = || Script::Slow(Duration::from_mins(1));
-    stopping.behave(move |_| hangs());
-    let asked = tokio::spawn(crate::support::send(
-        ours.client,
-        Ask::new("GET", "/connectors").login(CLIENT),
-    ));
+    let hangs = |_: &_| Script::Slow(Duration::from_mins(1));
+    stopping.behave(hangs);
+    let asked = list(&ours);
     until("our worker has it", || stopping.lines().len() == 1).await;
     stopping.set_healthy(false);
     let got = asked.await.unwrap();
@@ -282,12 +285,9 @@ async fn a_read_that_hangs_on_a_worker_that_stops_is_answered_by_another_unit() 
         .await;
     stopping.behave(|_| Script::Serve);
     let (_away, third) = away_with(20_000, &authority, &[serves.peer, ours.peer]).await;
-    worker.behave(move |_| hangs());
+    worker.behave(hangs);
     let before = worker.lines().len();
-    let asked = tokio::spawn(crate::support::send(
-        third.client,
-        Ask::new("GET", "/connectors").login(CLIENT),
-    ));
+    let asked = list(&third);
     until("the worker there has it", || worker.lines().len() > before).await;
     worker.set_healthy(false);
     let got = asked.await.unwrap();
@@ -300,10 +300,7 @@ async fn a_read_waits_for_a_worker_that_stops_counting_where_there_is_no_other()
     let worker = Worker::start().await;
     let gateway = Gateway::prepare(worker.address).start().await;
     worker.behave(|_| Script::Slow(Duration::from_secs(2)));
-    let asked = tokio::spawn(crate::support::send(
-        gateway.client,
-        Ask::new("GET", "/connectors").login(CLIENT),
-    ));
+    let asked = list(&gateway);
     until("the worker has it", || worker.lines().len() == 1).await;
     worker.set_healthy(false);
     let got = asked.await.unwrap();
