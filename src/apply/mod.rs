@@ -223,6 +223,7 @@ fn run(step: &Step, seen: &Observation, world: &World) -> Result<(), StepError> 
         Step::AwaitUsers { generation, wait_s } => {
             service::await_users(generation, *wait_s, layout)
         }
+        Step::AwaitClients => service::await_clients(layout),
         Step::DeleteConnector { client: _, name } => worker::delete_connector(name, seen),
         Step::Leave => leave::leave(world),
     }

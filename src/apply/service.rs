@@ -7,7 +7,7 @@ use connect_core::gateway::State;
 use connect_core::layout::Layout;
 
 use super::StepError;
-use crate::host::{fs, systemd};
+use crate::host::{exec, fs, systemd};
 
 /// How often a level that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -51,6 +51,13 @@ pub(super) fn stop(unit: &str, wait_s: u64) -> Result<(), StepError> {
         Err(StepError::Late { .. }) => Ok(()),
         result => result,
     }
+}
+
+/// Waits until clients ask the other units; the gateway says when, and whether there are any.
+pub(super) fn await_clients(layout: &Layout) -> Result<(), StepError> {
+    let arguments = ["leave", "--settings", &layout.gateway_settings()];
+    exec::run(&layout.gateway_program(), &arguments, &[])?;
+    Ok(())
 }
 
 pub(super) fn await_users(generation: &str, wait_s: u64, layout: &Layout) -> Result<(), StepError> {

@@ -78,7 +78,7 @@ pub const QUOTED_LENGTH: usize = 60;
 pub const WORKER_PORT: u16 = 18083;
 /// Seconds systemd waits for the worker to stop; its own upper bound is about 95.
 pub const WORKER_STOP_S: u32 = 150;
-/// Seconds systemd waits for the gateway to stop: it gives requests that are under way 20.
+/// Seconds systemd waits for the gateway to stop: it gives requests that are under way 27.
 pub const GATEWAY_STOP_S: u32 = 30;
 /// Pause in milliseconds before systemd starts a gateway that ended again: whoever connects
 /// meanwhile waits for as long.

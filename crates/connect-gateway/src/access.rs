@@ -117,6 +117,9 @@ pub async fn serve(
         Door::Peer => peer::answer(&core, remote, request, &mut entry).await,
         Door::Metrics => return core.metrics.answer(&request),
     };
+    if door == Door::Client {
+        core.served.note(response.status());
+    }
     core.metrics
         .answered(door, &method, &entry, response.status(), started.elapsed());
     write_line(door, remote, &method, &entry, response.status(), started);

@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use crate::backoff::Backoff;
 use crate::holds::Holds;
 use crate::internal::Internals;
+use crate::leaving::Served;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::slow::Bench;
@@ -134,6 +135,8 @@ pub struct Core {
     pub metrics: Metrics,
     /// Writes that wait.
     pub holds: Holds,
+    /// When clients were served.
+    pub served: Served,
     /// Failed logins.
     pub backoff: Backoff,
     /// Where slow password hashes are computed.
@@ -155,6 +158,7 @@ impl Core {
             check_health: Notify::new(),
             metrics: Metrics::default(),
             holds: Holds::default(),
+            served: Served::default(),
             backoff: Backoff::default(),
             bench: Bench::default(),
             large_bodies: Semaphore::new(limits::LARGE_BODIES_AT_ONCE),
@@ -259,6 +263,7 @@ mod tests {
     #[test]
     fn who_leaves_the_list_is_let_in_for_a_while_longer() {
         let start = Instant::now();
+        let limit = limits::FORMER_PEER.as_secs();
         let seconds = |seconds| start + Duration::from_secs(seconds);
         let [stays, leaves, strange] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
         let first = backend(&[stays, leaves]);
@@ -270,8 +275,8 @@ mod tests {
         for (address, at, expect) in [
             (stays, 0, true),
             (stays, 3600, true),
-            (leaves, 59, true),
-            (leaves, 61, false),
+            (leaves, limit - 1, true),
+            (leaves, limit + 1, false),
             (strange, 0, false),
         ] {
             let address: IpAddr = address.parse().unwrap();
@@ -285,7 +290,7 @@ mod tests {
         back.remember(&third, seconds(50));
         assert_eq!(back.former, []);
         let mut later = backend(&[stays]);
-        later.remember(&third, seconds(61));
+        later.remember(&third, seconds(limit + 1));
         assert_eq!(later.former, []);
     }
 }

@@ -22,6 +22,7 @@ pub mod files;
 pub mod holds;
 pub mod internal;
 pub mod lanes;
+pub mod leaving;
 pub mod limits;
 pub mod log;
 pub mod login;

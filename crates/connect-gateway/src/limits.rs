@@ -150,7 +150,15 @@ pub const HELD_ANSWER_BYTES: u64 = 16 * 1024;
 
 /// How long an address that left the list of the peer door is still let in. A unit is gone within
 /// this time of the others hearing that it leaves; it has the internal credential all the while.
-pub const FORMER_PEER: Duration = Duration::from_mins(1);
+pub const FORMER_PEER: Duration = Duration::from_mins(3);
+
+/// How long no client has to have been served before a unit that is being removed closes its door:
+/// several times what a client's hook takes that tells it of the other units.
+pub const LEAVE_IDLE: Duration = Duration::from_secs(10);
+
+/// Longest wait for that. Where the leader leaves too, Juju takes up to a minute to choose the next,
+/// which tells clients then.
+pub const LEAVE: Duration = Duration::from_mins(2);
 
 /// How long a door that closes still answers on the connections it has, each for a last time.
 /// Clients that poll more often than this never find a connection closed on them.

@@ -1,4 +1,4 @@
-//! `kafka-connect-gateway run|check|hold|release|status --settings FILE`.
+//! `kafka-connect-gateway run|check|hold|release|leave|status --settings FILE`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,6 +52,12 @@ enum Command {
         #[arg(long)]
         settings: PathBuf,
     },
+    /// Waits until clients ask the other units, if there are any; before this unit is removed.
+    Leave {
+        /// The settings file.
+        #[arg(long)]
+        settings: PathBuf,
+    },
     /// Shows what a running gateway serves.
     Status {
         /// The settings file.
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Command::Check { settings } => check(&settings),
         Command::Hold { settings } => quieten(&settings, quiet::Wish::Hold),
         Command::Release { settings } => quieten(&settings, quiet::Wish::Release),
+        Command::Leave { settings } => quieten(&settings, quiet::Wish::Leave),
         Command::Status { settings } => status(&settings),
     };
     match outcome {
@@ -187,7 +194,7 @@ fn check(settings: &std::path::Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whoever stops a worker goes on in any case: what was not reached is said, and is no failure.
+/// Whoever stops a worker, or leaves, goes on in any case: what was not reached is said, and is no failure.
 fn quieten(settings: &std::path::Path, wish: quiet::Wish) -> Result<(), String> {
     let (read, _) = files::read_settings(settings).map_err(|error| chain(&error))?;
     let Some(door) = &read.peer_door else {

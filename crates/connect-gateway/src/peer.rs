@@ -5,7 +5,7 @@
 //! | signed by a worker | the signature header, one of the two internal routes | to our worker as it is |
 //! | forwarded by a worker | the internal credential and the query parameter `forward` | to our worker, once |
 //! | handed over by a gateway | the internal credential and the hop header | to our worker, once |
-//! | about the group's writes | the internal credential, and one of two paths of our own | nowhere |
+//! | about the gateways themselves | the internal credential, and one of three paths of our own | nowhere |
 //!
 //! What the door itself refuses is marked as not taken: the gateway that handed it over tells its
 //! client nothing of it and looks for another unit.
@@ -83,7 +83,10 @@ async fn take(
     drop(backend);
     "internal".clone_into(&mut entry.user);
     if let Some(wish) = Wish::of(request.method(), request.uri().path()) {
-        return Ok(hold(core, remote, wish).await);
+        grant(core, remote, wish).await;
+        let mut response = Response::new(whole(""));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(response);
     }
     let (target, hold) = target
         .and_then(|target| admit(target, &request))
@@ -92,8 +95,8 @@ async fn take(
     sent.map_err(refused)
 }
 
-/// What a unit wants of the group's writes while its worker stops.
-async fn hold(core: &Core, unit: IpAddr, wish: Wish) -> Response<Body> {
+/// What a unit wants while its worker stops or it is being removed.
+async fn grant(core: &Core, unit: IpAddr, wish: Wish) {
     match wish {
         Wish::Hold => {
             core.holds.hold(unit);
@@ -102,10 +105,12 @@ async fn hold(core: &Core, unit: IpAddr, wish: Wish) -> Response<Body> {
             }
         }
         Wish::Release => core.holds.release(unit),
+        Wish::Leave => {
+            if !core.served.idle().await {
+                tracing::warn!("clients still ask this unit, which is being removed");
+            }
+        }
     }
-    let mut response = Response::new(whole(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
 }
 
 /// The target and how long to hold the request for our worker.

@@ -1,10 +1,13 @@
-//! `kafka-connect-gateway hold` and `release`: a unit asks all gateways of its group to hold writes
-//! before its worker is stopped, and to let them go on when it is gone.
+//! `kafka-connect-gateway hold`, `release` and `leave`: a unit asks all gateways of its group to hold
+//! writes before its worker is stopped, and to let them go on when it is gone; and its own, before it
+//! is removed, whether clients have gone.
 //!
 //! Best effort: a gateway that cannot be asked, or is of a version that does not know the request,
-//! costs a longer stop and no more. What each of them does is in [`crate::holds`].
+//! costs a longer stop and no more. What each of them does is in [`crate::holds`] and
+//! [`crate::leaving`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use connect_core::gateway::Settings;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
@@ -25,6 +28,8 @@ pub enum Wish {
     Hold,
     /// Let them go on.
     Release,
+    /// Answer when clients ask the other units; for our own gateway, if there are others.
+    Leave,
 }
 
 impl Wish {
@@ -34,21 +39,31 @@ impl Wish {
         match self {
             Self::Hold => "/gateway/writes/hold",
             Self::Release => "/gateway/writes/release",
+            Self::Leave => "/gateway/leave",
+        }
+    }
+
+    /// Longest time an answer takes.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Hold | Self::Release => limits::HOLD_DRAIN,
+            Self::Leave => limits::LEAVE,
         }
     }
 
     /// What a request asks for; `None` if it is one to the worker.
     #[must_use]
     pub fn of(method: &Method, path: &str) -> Option<Self> {
-        [Self::Hold, Self::Release]
+        [Self::Hold, Self::Release, Self::Leave]
             .into_iter()
             .find(|wish| *method == Method::POST && path == wish.path())
     }
 }
 
-/// Asks every gateway of the group, our own included, at the same time. After [`Wish::Hold`] it
-/// returns once none of them has had a write for [`limits::QUIET`], as far as each can tell within
-/// [`limits::HOLD_DRAIN`]. Returns whom it asked and what each answered, for the log.
+/// Asks every gateway of the group, our own included, at the same time; with [`Wish::Leave`] our own
+/// only. After [`Wish::Hold`] it returns once none of them has had a write for [`limits::QUIET`], as
+/// far as each can tell within [`limits::HOLD_DRAIN`]. Returns whom it asked and what each answered,
+/// for the log.
 pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String, String)> {
     let Some(backend) = Backend::new(settings, Some(&roots.connector)).map(Arc::new) else {
         return Vec::new();
@@ -57,12 +72,18 @@ pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String,
     let own = own
         .take(1)
         .map(|&address| Upstream::tls(address, roots.connector.clone()));
+    let others = match wish {
+        Wish::Hold | Wish::Release => 0..backend.peers.len(),
+        // Nobody to go to.
+        Wish::Leave if backend.peers.is_empty() => return Vec::new(),
+        Wish::Leave => 0..0,
+    };
     let mut asked = JoinSet::new();
     for upstream in own {
         let backend = Arc::clone(&backend);
         asked.spawn(async move { ("this unit".to_owned(), one(&backend, &upstream, wish).await) });
     }
-    for number in 0..backend.peers.len() {
+    for number in others {
         let backend = Arc::clone(&backend);
         asked.spawn(async move {
             let Peer { unit, upstream, .. } = &backend.peers[number];
@@ -86,7 +107,7 @@ async fn one(backend: &Backend, upstream: &Upstream, wish: Wish) -> Result<(), S
     let headers = request.headers_mut();
     headers.insert(HOST, host);
     headers.insert(AUTHORIZATION, backend.internal.for_peer().clone());
-    let limit = limits::CONNECT_TIMEOUT + limits::HOLD_DRAIN;
+    let limit = limits::CONNECT_TIMEOUT + wish.patience();
     let sent = timeout(limit, upstream.send(request, false, limit)).await;
     let answer = match sent {
         Ok(Ok(answer)) => answer,

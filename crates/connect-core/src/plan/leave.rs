@@ -1,7 +1,7 @@
 //! Leaving a machine: nothing of ours stays.
 
 use super::{Plan, Promise, Step};
-use crate::layout::{Layout, UNITS, WAKE_HOOK, WAKE_SERVICE};
+use crate::layout::{GATEWAY_SERVICE, Layout, UNITS, WAKE_HOOK, WAKE_SERVICE, WORKER_SERVICE};
 use crate::limits;
 use crate::observation::{Hook, Observation};
 use crate::status::{Finding, Id, choose, notes};
@@ -27,20 +27,24 @@ pub(super) fn nothing() -> Plan {
     }
 }
 
-/// Stops what runs, the wake-ups first, and removes every trace. Databags and secrets are left to
+/// Stops what runs, the wake-ups first, and removes every trace, once clients ask others: they hear of
+/// it in a hook of theirs, and from the leader, which may be busy or be leaving, too. Databags and secrets are left to
 /// Juju and to the units that stay: connectors and users of the application are not ours to end.
 pub(super) fn plan(seen: &Observation) -> Plan {
     let mut steps = Vec::new();
+    let runs = |unit| {
+        let fact = seen.host.services.get(unit);
+        fact.is_some_and(|fact| !matches!(fact.active.as_str(), "inactive" | "failed"))
+    };
     // The gateway last: while the worker leaves its group it hands requests to the other units. Its
     // sockets just before it: a connection would start it again. Not what wakes us: it may be what
     // runs this hook.
     for unit in UNITS.into_iter().filter(|unit| *unit != WAKE_SERVICE) {
-        let runs = seen
-            .host
-            .services
-            .get(unit)
-            .is_some_and(|fact| !matches!(fact.active.as_str(), "inactive" | "failed"));
-        if runs {
+        // Not earlier: what wakes us would only wait behind this hook.
+        if unit == WORKER_SERVICE && runs(GATEWAY_SERVICE) {
+            steps.push(Step::AwaitClients);
+        }
+        if runs(unit) {
             steps.push(Step::StopUnit {
                 unit: unit.to_owned(),
                 wait_s: limits::STOP_WAIT_S,

@@ -35,6 +35,7 @@ impl Step {
             Self::RestartUnit { unit, .. } => format!("restart {unit}"),
             Self::StopUnit { unit, .. } => format!("stop {unit}"),
             Self::AwaitUsers { generation, .. } => format!("await users {generation}"),
+            Self::AwaitClients => "let clients go to the other units".to_owned(),
             Self::DeleteConnector { name, .. } => format!("delete connector {name}"),
             Self::Leave => "leave this machine".to_owned(),
         }
@@ -67,6 +68,7 @@ impl Step {
             | Self::RestartUnit { .. }
             | Self::StopUnit { .. }
             | Self::AwaitUsers { .. }
+            | Self::AwaitClients
             | Self::Leave => OnFailure::Abort,
         }
     }

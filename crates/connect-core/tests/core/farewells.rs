@@ -223,6 +223,24 @@ fn a_leader_that_leaves_takes_itself_out_of_the_endpoints_first() {
 }
 
 #[test]
+fn a_unit_that_leaves_hands_over_to_the_units_it_knew() {
+    let mut world = World::new(3);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    let path = world.layout.gateway_settings();
+    let settings = |world: &World| world.units[&1].files[&path].bytes.clone();
+    let before = settings(&world);
+    world.hook(1, departed("connect-client", 7, "kafka-connect/1"));
+    // Its relation with each of the others ends by and by.
+    for gone in [2, 0] {
+        world.units.remove(&gone);
+        world.hook(1, departed("workers", PEER_RELATION, "kafka-connect/1"));
+        world.hook(1, reconcile());
+        assert!(settings(&world) == before, "without unit {gone}");
+    }
+}
+
+#[test]
 fn a_wake_up_that_comes_after_the_unit_has_left_puts_nothing_back() {
     let wake = || Hook::Reconcile {
         name: connect_core::layout::WAKE_HOOK.to_owned(),

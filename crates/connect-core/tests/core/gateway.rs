@@ -212,6 +212,10 @@ fn a_gateway_out_of_budget_is_told_and_tried_again_a_minute_later() {
 fn a_unit_that_leaves_closes_the_doors_before_the_gateway_ends() {
     let mut world = settled();
     let done = world.hook(0, Hook::Leave);
+    let at = |wanted: &str| done.steps.iter().position(|step| step.contains(wanted));
+    assert!(
+        at("let clients go").is_some() && at("let clients go") < at("stop kafka-connect.service")
+    );
     assert_eq!(
         deeds(&done),
         [

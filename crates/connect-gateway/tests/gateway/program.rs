@@ -3,9 +3,13 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use connect_gateway::limits;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::Command;
+use tokio::time::Instant;
 
-use crate::support::{Ask, Authority, CLIENT, Gateway, INTERNAL, Worker, send, until};
+use crate::support::{Ask, Authority, CLIENT, Gateway, INTERNAL, Worker, basic, send, until};
 
 fn command(gateway: &Gateway, name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kafka-connect-gateway"));
@@ -159,7 +163,7 @@ async fn a_group_holds_its_writes_from_hold_to_release() {
     };
     assert_eq!(put(&other, 1).await.status, 201);
 
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let (fine, text) = output(&ours, "hold").await;
     assert!(fine, "{text}");
     for expect in [
@@ -169,10 +173,7 @@ async fn a_group_holds_its_writes_from_hold_to_release() {
     ] {
         assert!(text.contains(expect), "{expect}: {text}");
     }
-    assert!(
-        started.elapsed() >= connect_gateway::limits::QUIET,
-        "after a write just now"
-    );
+    assert!(started.elapsed() >= limits::QUIET, "after a write just now");
 
     let writes =
         || [&workers.0, &workers.1].map(|worker| worker.config("x").map(|it| it["a"].clone()));
@@ -211,4 +212,78 @@ async fn a_group_holds_its_writes_from_hold_to_release() {
     }
     let (fine, text) = output(&Gateway::prepare(workers.0.address), "hold").await;
     assert!(fine && text.is_empty(), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_stops_still_hears_that_writes_may_go_on() {
+    let authority = Authority::new();
+    let workers = (Worker::start().await, Worker::start().await);
+    let mut stops = Gateway::prepare(workers.1.address)
+        .with_peer_door(&authority)
+        .start()
+        .await;
+    let ours = Gateway::prepare(workers.0.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", stops.peer)
+        .start()
+        .await;
+    let (fine, text) = output(&ours, "hold").await;
+    assert!(fine && text.contains("connect/1: done"), "{text}");
+
+    // Asked to go on with its body, so that it is there before the door closes.
+    let mut stream = TcpStream::connect(stops.client).await.unwrap();
+    let login = basic(CLIENT);
+    let head = format!(
+        "PUT /connectors/x/config HTTP/1.1\r\nHost: a\r\nAuthorization: {login}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut buffer = [0; 4096];
+    let length = stream.read(&mut buffer).await.unwrap();
+    assert_eq!(&buffer[..length], b"HTTP/1.1 100 Continue\r\n\r\n");
+    stops.ask_to_stop();
+    stream.write_all(br#"{"a":"1"}"#).await.unwrap();
+    stops
+        .until("its client door is closed", |state| {
+            state.client_protocol.is_none()
+        })
+        .await;
+    assert_eq!(workers.1.config("x"), None, "it is held");
+
+    let released = Instant::now();
+    let (fine, text) = output(&ours, "release").await;
+    assert!(fine && text.contains("connect/1: done"), "{text}");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    assert!(released.elapsed() < limits::HOLD / 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unit_that_leaves_serves_its_clients_until_they_go() {
+    let authority = Authority::new();
+    let worker = Worker::start().await;
+    let alone = Gateway::prepare(worker.address)
+        .with_peer_door(&authority)
+        .start()
+        .await;
+    let started = Instant::now();
+    let (fine, text) = output(&alone, "leave").await;
+    assert!(fine && text.is_empty(), "nobody to go to: {text}");
+    assert!(started.elapsed() < limits::LEAVE_IDLE);
+    let leaves = Gateway::prepare(worker.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", alone.peer)
+        .start()
+        .await;
+    let client = Ask::new("POST", "/gateway/leave").login(CLIENT);
+    assert_eq!(send(leaves.client, client).await.status, 404);
+    let asked = async {
+        tokio::time::sleep(limits::LEAVE_IDLE / 4).await;
+        assert_eq!(leaves.get("/connectors").await.status, 200);
+        Instant::now()
+    };
+    let ((fine, text), last) = tokio::join!(output(&leaves, "leave"), asked);
+    assert!(fine && text.contains("this unit: done"), "{text}");
+    assert!(last.elapsed() >= limits::LEAVE_IDLE);
 }

@@ -12,11 +12,13 @@ use crate::model::peer::UnitData;
 use crate::plan::Step;
 use crate::plan::internal::authorities;
 use crate::plan::tls::Door;
+use crate::plan::unit::leaves;
 use crate::render::gateway::{self, GatewayInput};
 use crate::render::units;
 use crate::status::{Finding, Id};
 
-/// The gateway's files; absent while something they need is.
+/// The gateway's files; absent while something they need is, and once this unit leaves: it hands over to
+/// the units it knew, which go from its relation one after the other.
 pub(super) fn goal(
     model: &Model<'_>,
     door: &Door,
@@ -26,6 +28,9 @@ pub(super) fn goal(
     let seen = model.seen;
     let peers = model.peers.as_ref()?;
     let internal = model.internal.as_ref()?;
+    if peers.ours.leaving || leaves(model) {
+        return None;
+    }
     let addresses = &model.addresses;
     for (binding, found) in [
         ("connect-client", &addresses.client),

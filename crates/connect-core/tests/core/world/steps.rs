@@ -256,6 +256,7 @@ impl World {
                     "awaited users are on disk"
                 );
             }
+            Step::AwaitClients => {}
             Step::DeleteConnector { name, .. } => {
                 self.connectors.remove(name);
             }
