@@ -58,6 +58,10 @@ pub fn observe(
     };
     seen.kafka = reader.kafka()?;
     seen.clients = reader.clients()?;
+    if seen.leader && seen.is_leaving() {
+        // Without it, whoever leads next tells clients of the others.
+        seen.dying = tools.dying_units().unwrap_or_default();
+    }
     seen.certificates = reader.certificates()?;
     seen.transfers = reader.transfers()?;
     seen.operators = reader.operators(&seen.config)?;
@@ -96,6 +100,7 @@ fn empty(world: &World, hook: Hook) -> Observation {
         worker: Reading::Absent,
         group: Reading::Absent,
         unreachable: BTreeSet::new(),
+        dying: BTreeSet::new(),
         fetched: BTreeMap::new(),
         admitted: None,
         failures: Vec::new(),

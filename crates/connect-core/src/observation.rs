@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::gateway;
 use crate::secret::Secret;
+use crate::wire;
 
 pub use asked::{Asked, FailedFetch};
 
@@ -92,6 +93,9 @@ pub struct Observation {
     /// Names of other units whose peer door does not take a connection; looked at by the leader
     /// only.
     pub unreachable: BTreeSet<String>,
+    /// Names of our application's units that Juju is about to remove; looked at by a leader that
+    /// leaves.
+    pub dying: BTreeSet<String>,
     /// What became of plugin bundles fetched in earlier rounds of this hook.
     pub fetched: BTreeMap<RelationId, Fetched>,
     /// What became of the plugin of resource `connect-plugin`, if it was looked into.
@@ -103,6 +107,35 @@ pub struct Observation {
     pub done: BTreeSet<String>,
     /// How many rounds of this hook came before this one.
     pub round: u32,
+}
+
+impl Observation {
+    /// Whether this hook says that our own unit is going away, while clients may stay.
+    #[must_use]
+    pub fn tells_of_leaving(&self) -> bool {
+        let parting = |relation: &ClientRelation| relation.life == Life::Parting;
+        match &self.hook {
+            Hook::RelationDeparted { departing_unit, .. } => {
+                *departing_unit == self.identity.unit()
+            }
+            Hook::Leave => true,
+            Hook::Reconcile { .. }
+            | Hook::Start
+            | Hook::UpgradeCharm
+            | Hook::UpdateStatus
+            | Hook::RelationBroken { .. }
+            | Hook::RestartRequested { .. }
+            | Hook::RotateInternalRequested
+            | Hook::RotateRequested { .. } => self.clients.values().any(parting),
+        }
+    }
+
+    /// Whether our own unit is going away, as this hook or one before it said.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let said = |peers: &PeerRelation| wire::peer::read_unit(&peers.ours).leaving;
+        self.tells_of_leaving() || self.peers.as_ref().is_some_and(said)
+    }
 }
 
 /// Why the hook runs, as far as a decision may depend on it.

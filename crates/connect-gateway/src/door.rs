@@ -141,12 +141,13 @@ impl Listeners {
         }
     }
 
-    /// Waits until every connection of closed listeners is done.
+    /// Waits until every connection of closed listeners is done; can be given up and begun again.
     pub async fn drained(&mut self) {
-        for task in self.closing.drain(..) {
+        while let Some(task) = self.closing.last_mut() {
             if let Err(error) = task.await {
                 tracing::error!(%error, "door failed");
             }
+            self.closing.pop();
         }
     }
 

@@ -1,7 +1,8 @@
 //! A unit that is being removed serves clients until they ask the others.
 //!
-//! Clients hear of it in a hook of theirs, once the leader has shortened their endpoints. The leader
-//! may be busy, or be leaving too: then the next one is chosen, which takes Juju up to a minute.
+//! Clients hear of it in a hook of theirs, once the leader has shortened their endpoints; the leader
+//! may be busy, or gone. One that asks less often than every [`limits::LEAVE_IDLE`] is not waited for
+//! longer than that.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +18,8 @@ pub struct Served(Mutex<Option<Instant>>);
 impl Served {
     /// Counts an answer at the client door: not a refused login, nor one that nobody could serve.
     pub fn note(&self, status: StatusCode) {
-        if status != StatusCode::UNAUTHORIZED && !status.is_server_error() {
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::TOO_MANY_REQUESTS];
+        if !refused.contains(&status) && !status.is_server_error() {
             let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some(Instant::now());
         }
@@ -65,11 +67,12 @@ mod tests {
                 served.note(*status);
             }
         };
-        let some = limits::LEAVE_IDLE / 2;
+        let some = limits::LEAVE_IDLE / 5;
         let started = Instant::now();
         let refused = [
             StatusCode::NOT_FOUND,
             StatusCode::UNAUTHORIZED,
+            StatusCode::TOO_MANY_REQUESTS,
             StatusCode::SERVICE_UNAVAILABLE,
         ];
         let (idle, ()) = tokio::join!(served.idle(), comes(some, &refused));

@@ -156,9 +156,9 @@ pub const FORMER_PEER: Duration = Duration::from_mins(3);
 /// several times what a client's hook takes that tells it of the other units.
 pub const LEAVE_IDLE: Duration = Duration::from_secs(10);
 
-/// Longest wait for that. Where the leader leaves too, Juju takes up to a minute to choose the next,
-/// which tells clients then.
-pub const LEAVE: Duration = Duration::from_mins(2);
+/// Longest wait for that: a leader that is gone is followed by another within a minute, and no other
+/// charm's hook runs on this machine meanwhile.
+pub const LEAVE: Duration = Duration::from_secs(90);
 
 /// How long a door that closes still answers on the connections it has, each for a last time.
 /// Clients that poll more often than this never find a connection closed on them.

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         Command::Check { settings } => check(&settings),
         Command::Hold { settings } => quieten(&settings, quiet::Wish::Hold),
         Command::Release { settings } => quieten(&settings, quiet::Wish::Release),
-        Command::Leave { settings } => quieten(&settings, quiet::Wish::Leave),
+        Command::Leave { settings } => leave(&settings),
         Command::Status { settings } => status(&settings),
     };
     match outcome {
@@ -194,21 +194,32 @@ fn check(settings: &std::path::Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Whoever stops a worker, or leaves, goes on in any case: what was not reached is said, and is no failure.
+/// Whoever stops a worker goes on in any case: what was not reached is said, and is no failure.
 fn quieten(settings: &std::path::Path, wish: quiet::Wish) -> Result<(), String> {
+    for (unit, answer) in ask(settings, wish)? {
+        println!("{unit}: {answer}");
+    }
+    Ok(())
+}
+
+/// Whoever leaves is told whether clients were waited for.
+fn leave(settings: &std::path::Path) -> Result<(), String> {
+    let answers = ask(settings, quiet::Wish::Leave)?.into_iter();
+    let mut failed = answers.filter(|(_, answer)| answer != quiet::DONE);
+    failed.next().map_or(Ok(()), |(_, answer)| Err(answer))
+}
+
+fn ask(settings: &std::path::Path, wish: quiet::Wish) -> Result<Vec<(String, String)>, String> {
     let (read, _) = files::read_settings(settings).map_err(|error| chain(&error))?;
     let Some(door) = &read.peer_door else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let roots = Roots::load(door.ca_file.as_ref()).map_err(|error| chain(&error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    for (unit, answer) in runtime.block_on(quiet::ask(&read, &roots, wish)) {
-        println!("{unit}: {answer}");
-    }
-    Ok(())
+    Ok(runtime.block_on(quiet::ask(&read, &roots, wish)))
 }
 
 /// The certificates of both doors, read as they would be served.

@@ -21,6 +21,9 @@ use crate::limits;
 use crate::tls::Roots;
 use crate::upstream::Upstream;
 
+/// What [`ask`] returns of a gateway that did as it was asked.
+pub const DONE: &str = "done";
+
 /// What is asked of the gateways.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -72,18 +75,20 @@ pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String,
     let own = own
         .take(1)
         .map(|&address| Upstream::tls(address, roots.connector.clone()));
-    let others = match wish {
-        Wish::Hold | Wish::Release => 0..backend.peers.len(),
+    if wish == Wish::Leave && backend.peers.is_empty() {
         // Nobody to go to.
-        Wish::Leave if backend.peers.is_empty() => return Vec::new(),
-        Wish::Leave => 0..0,
+        return Vec::new();
+    }
+    let others = match wish {
+        Wish::Hold | Wish::Release => backend.peers.len(),
+        Wish::Leave => 0,
     };
     let mut asked = JoinSet::new();
     for upstream in own {
         let backend = Arc::clone(&backend);
         asked.spawn(async move { ("this unit".to_owned(), one(&backend, &upstream, wish).await) });
     }
-    for number in others {
+    for number in 0..others {
         let backend = Arc::clone(&backend);
         asked.spawn(async move {
             let Peer { unit, upstream, .. } = &backend.peers[number];
@@ -92,7 +97,7 @@ pub async fn ask(settings: &Settings, roots: &Roots, wish: Wish) -> Vec<(String,
     }
     let mut outcomes = Vec::new();
     for (unit, outcome) in asked.join_all().await {
-        let told = outcome.map_or_else(|message| message, |()| "done".to_owned());
+        let told = outcome.map_or_else(|message| message, |()| DONE.to_owned());
         outcomes.push((unit, told));
     }
     outcomes

@@ -415,22 +415,22 @@ impl Service {
         self.client_door.are_open(&self.settings.client_door.listen)
     }
 
-    /// The peer door goes last: a unit that let go of the group's writes would not reach those that
-    /// wait here.
+    /// The peer door goes last, as long as writes may be held: a unit that let go of them would not
+    /// reach those that wait here.
     async fn close(&mut self) {
         self.client_door.close_all();
         self.metrics_door.close_all();
         self.tell();
         let drained = async {
-            self.client_door.drained().await;
+            let _ = timeout(limits::HOLD, self.client_door.drained()).await;
             self.peer_door.close_all();
+            self.client_door.drained().await;
             self.peer_door.drained().await;
             self.metrics_door.drained().await;
         };
         if timeout(limits::DRAIN, drained).await.is_err() {
             tracing::warn!("some requests did not finish in time");
         }
-        self.peer_door.close_all();
         self.tell();
     }
 }

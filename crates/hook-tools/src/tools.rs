@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// Why a hook command gave no answer.
@@ -197,6 +198,28 @@ impl Tools {
     /// Juju cannot tell.
     pub fn is_leader(&self) -> Result<bool, ToolError> {
         self.json("is-leader", &[])
+    }
+
+    /// `goal-state`: the units of this application that Juju is about to remove, this one included.
+    ///
+    /// # Errors
+    ///
+    /// Juju's failure.
+    pub fn dying_units(&self) -> Result<BTreeSet<String>, ToolError> {
+        #[derive(Deserialize)]
+        struct Goal {
+            units: BTreeMap<String, Unit>,
+        }
+        #[derive(Deserialize)]
+        struct Unit {
+            status: String,
+        }
+        let goal: Goal = self.json("goal-state", &[])?;
+        let dying = goal
+            .units
+            .into_iter()
+            .filter(|(_, it)| it.status == "dying");
+        Ok(dying.map(|(unit, _)| unit).collect())
     }
 
     /// `config-get`: every option that has a value.

@@ -88,6 +88,13 @@ fn null_is_empty_wherever_a_list_or_a_map_is_expected() {
 }
 
 #[test]
+fn units_that_go_are_told_from_those_that_stay() {
+    let script = r#"echo '{"units":{"a/0":{"status":"active","since":""},"a/1":{"status":"dying","since":""}},"relations":{"x":{"b/0":{"status":"dying","since":""}}}}'"#;
+    let dying = fake(&["goal-state"], script).tools.dying_units().unwrap();
+    assert_eq!(dying.into_iter().collect::<Vec<_>>(), ["a/1"]);
+}
+
+#[test]
 fn relation_data_goes_through_standard_input() {
     let script = format!("{SAY_ARGUMENTS}\ncat >\"$here/input\"");
     let fake = fake(&["relation-set"], &script);

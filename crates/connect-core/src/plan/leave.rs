@@ -27,8 +27,7 @@ pub(super) fn nothing() -> Plan {
     }
 }
 
-/// Stops what runs, the wake-ups first, and removes every trace, once clients ask others: they hear of
-/// it in a hook of theirs, and from the leader, which may be busy or be leaving, too. Databags and secrets are left to
+/// Stops what runs, the wake-ups first, and removes every trace. Databags and secrets are left to
 /// Juju and to the units that stay: connectors and users of the application are not ours to end.
 pub(super) fn plan(seen: &Observation) -> Plan {
     let mut steps = Vec::new();

@@ -285,7 +285,8 @@ pub enum Step {
         /// Longest wait in seconds.
         wait_s: u64,
     },
-    /// Wait until clients ask the other units and not our gateway, if there are others.
+    /// Wait until clients ask the other units and not our gateway, if there are others; the gateway
+    /// says when that took long enough.
     AwaitClients,
     /// `DELETE /connectors/<name>` through our own worker; 404 is success.
     DeleteConnector {

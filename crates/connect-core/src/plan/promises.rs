@@ -29,7 +29,7 @@ pub fn collect(
             });
         }
     }
-    if model.seen.leader && !unit::leaves(model) {
+    if model.seen.leader && !model.seen.tells_of_leaving() {
         promises.extend(kafka_requests(model));
         promises.extend(transfer_requests(model));
     }

@@ -83,6 +83,7 @@ impl Step {
                 | Self::InstallWorkload { .. }
                 | Self::FetchBundle { .. }
                 | Self::AdmitResource { .. }
+                | Self::AwaitClients
         )
     }
 }

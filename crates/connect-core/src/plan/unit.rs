@@ -14,7 +14,7 @@ use crate::limits;
 use crate::model::Model;
 use crate::model::options::{self, Good, Rejected};
 use crate::model::peer::{Attempt, Peers, Reached, UnitData};
-use crate::observation::{Hook, RelationId};
+use crate::observation::RelationId;
 
 /// Whether the gateway serves exactly the users that should be served, as it says itself.
 #[must_use]
@@ -158,7 +158,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         version: version.or_else(|| before.version.clone()),
         tls,
         internal,
-        leaving: before.leaving || leaves(model),
+        leaving: model.seen.is_leaving(),
     }
 }
 
@@ -263,23 +263,4 @@ fn suspects(
         }
     }
     suspects
-}
-
-/// Whether this hook says that our own unit is going away, while clients may stay.
-#[must_use]
-pub fn leaves(model: &Model<'_>) -> bool {
-    match &model.seen.hook {
-        Hook::RelationDeparted { departing_unit, .. } => {
-            *departing_unit == model.seen.identity.unit()
-        }
-        Hook::Leave => true,
-        Hook::Reconcile { .. }
-        | Hook::Start
-        | Hook::UpgradeCharm
-        | Hook::UpdateStatus
-        | Hook::RelationBroken { .. }
-        | Hook::RestartRequested { .. }
-        | Hook::RotateInternalRequested
-        | Hook::RotateRequested { .. } => !model.parting.is_empty(),
-    }
 }

@@ -10,7 +10,6 @@ use crate::model::operators::Operators;
 use crate::model::password::is_plain;
 use crate::model::{Model, peer::KnownClient};
 use crate::observation::{Hook, OwnSecret, Reading, RelationId};
-use crate::plan::unit;
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
 use crate::wire::{self, labels};
@@ -42,7 +41,7 @@ pub fn credential(id: RelationId, secret: &OwnSecret) -> Option<&Secret<String>>
 pub fn goal(model: &Model<'_>, findings: &mut Vec<Finding>) -> Option<Users> {
     let peers = model.peers.as_ref()?;
     let seen = model.seen;
-    if peers.ours.leaving || unit::leaves(model) {
+    if seen.is_leaving() {
         // Clients come here until they have read that they should not.
         return None;
     }

@@ -223,6 +223,17 @@ fn a_leader_that_leaves_takes_itself_out_of_the_endpoints_first() {
 }
 
 #[test]
+fn a_leader_that_leaves_takes_those_with_it_that_leave_too() {
+    let mut world = World::new(3);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world.dying = [0, 1].into();
+    world.hook(0, departed("connect-client", 7, "kafka-connect/0"));
+    let told = &world.clients[&7].ours["endpoints"];
+    assert_eq!(*told, format!("http://{}:8083", world.units[&2].address));
+}
+
+#[test]
 fn a_unit_that_leaves_hands_over_to_the_units_it_knew() {
     let mut world = World::new(3);
     world.add_client(7, "mysql", "NOT-REQUIRED");

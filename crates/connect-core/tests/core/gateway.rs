@@ -212,10 +212,9 @@ fn a_gateway_out_of_budget_is_told_and_tried_again_a_minute_later() {
 fn a_unit_that_leaves_closes_the_doors_before_the_gateway_ends() {
     let mut world = settled();
     let done = world.hook(0, Hook::Leave);
-    let at = |wanted: &str| done.steps.iter().position(|step| step.contains(wanted));
-    assert!(
-        at("let clients go").is_some() && at("let clients go") < at("stop kafka-connect.service")
-    );
+    let at = |wanted: &str| done.steps.iter().position(|step| step == wanted);
+    let waits = "let clients go to the other units";
+    assert!(at(waits).is_some() && at(waits) < at("stop kafka-connect.service"));
     assert_eq!(
         deeds(&done),
         [
@@ -224,4 +223,10 @@ fn a_unit_that_leaves_closes_the_doors_before_the_gateway_ends() {
             "stop kafka-connect-gateway.service",
         ]
     );
+    // A program that does not know how to wait keeps nothing here.
+    let mut world = settled();
+    world.broken_steps.insert(waits.to_owned(), "x".to_owned());
+    let done = world.hook(0, Hook::Leave);
+    assert_eq!(done.steps.last().unwrap(), "leave this machine");
+    assert!(world.units[&0].files.is_empty());
 }

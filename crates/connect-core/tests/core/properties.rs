@@ -413,6 +413,7 @@ impl Draw<'_> {
             worker: self.reading(worker),
             group: self.group(),
             unreachable: self.bag(&["kafka-connect/1", "x"]).into_keys().collect(),
+            dying: self.bag(&["kafka-connect/1", "x"]).into_keys().collect(),
             fetched: if self.yes() {
                 let outcomes = [
                     Fetched::Stored {

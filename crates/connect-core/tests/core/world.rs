@@ -165,6 +165,8 @@ pub struct World {
     pub resources: BTreeMap<String, Reading<Resource>>,
     pub units: BTreeMap<u32, Machine>,
     pub leader: u32,
+    /// Units that Juju is about to remove.
+    pub dying: BTreeSet<u32>,
     pub kafka: BTreeMap<RelationId, SimKafka>,
     pub kafka_up: bool,
     pub clients: BTreeMap<RelationId, SimClient>,
@@ -244,6 +246,7 @@ impl World {
             )]),
             units: BTreeMap::new(),
             leader: 0,
+            dying: BTreeSet::new(),
             kafka: BTreeMap::from([(3, answered_kafka())]),
             kafka_up: true,
             clients: BTreeMap::new(),

@@ -280,10 +280,21 @@ async fn a_unit_that_leaves_serves_its_clients_until_they_go() {
     assert_eq!(send(leaves.client, client).await.status, 404);
     let asked = async {
         tokio::time::sleep(limits::LEAVE_IDLE / 4).await;
+        let now = Instant::now();
         assert_eq!(leaves.get("/connectors").await.status, 200);
-        Instant::now()
+        now
     };
     let ((fine, text), last) = tokio::join!(output(&leaves, "leave"), asked);
-    assert!(fine && text.contains("this unit: done"), "{text}");
+    assert!(fine, "{text}");
     assert!(last.elapsed() >= limits::LEAVE_IDLE);
+
+    let nobody = crate::support::listener([127, 0, 0, 1].into());
+    let nobody = nobody.local_addr().unwrap();
+    let mut down = Gateway::prepare(worker.address)
+        .with_peer_door(&authority)
+        .with_peer("connect/1", alone.peer);
+    down.settings.peer_door.as_mut().unwrap().listen = vec![nobody];
+    down.write_settings();
+    let (fine, text) = output(&down, "leave").await;
+    assert!(!fine && text.contains("cannot connect to"), "{text}");
 }

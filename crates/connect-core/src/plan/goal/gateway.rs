@@ -12,7 +12,6 @@ use crate::model::peer::UnitData;
 use crate::plan::Step;
 use crate::plan::internal::authorities;
 use crate::plan::tls::Door;
-use crate::plan::unit::leaves;
 use crate::render::gateway::{self, GatewayInput};
 use crate::render::units;
 use crate::status::{Finding, Id};
@@ -28,7 +27,7 @@ pub(super) fn goal(
     let seen = model.seen;
     let peers = model.peers.as_ref()?;
     let internal = model.internal.as_ref()?;
-    if peers.ours.leaving || leaves(model) {
+    if seen.is_leaving() {
         return None;
     }
     let addresses = &model.addresses;

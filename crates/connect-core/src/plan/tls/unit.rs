@@ -12,7 +12,7 @@ use crate::model::Model;
 use crate::model::peer::{ApplicationTls, Peers, UnitTls};
 use crate::model::tls::{Answer, Identity, Subject, Tls};
 use crate::observation::{Observation, Reading, RelationId};
-use crate::plan::{Entropy, Mint, MintedValue, Promise, RelationKey, SecretOwner, unit};
+use crate::plan::{Entropy, Mint, MintedValue, Promise, RelationKey, SecretOwner};
 use crate::secret::Secret;
 use crate::status::{Finding, Id};
 use crate::wire::x509::Certificate;
@@ -97,7 +97,7 @@ pub fn door(
     let told = peers.application.tls.as_ref();
     let mut door = Door::plain();
     let held = held(peers, tls);
-    let leaving = tls.parting || unit::leaves(model) || peers.ours.leaving;
+    let leaving = tls.parting || seen.is_leaving();
     if tls.relation.is_none() && !leaving && is_over(told, seen.now) {
         // Nobody uses https any more.
         if matches!(seen.secrets.get(labels::TLS_KEY), Some(Reading::Known(_))) {

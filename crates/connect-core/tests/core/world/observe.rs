@@ -199,6 +199,11 @@ impl World {
                 .filter(|(other, machine)| leader && **other != number && machine.gone)
                 .map(|(other, _)| format!("{APP}/{other}"))
                 .collect(),
+            dying: self
+                .dying
+                .iter()
+                .map(|other| format!("{APP}/{other}"))
+                .collect(),
             fetched: passing.fetched.clone(),
             admitted: passing.admitted.clone(),
             failures: passing.failures.clone(),
