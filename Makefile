@@ -54,8 +54,8 @@ scenarios: demo-parts ## the shipped binary in the simulated model
 e2e: demo-parts ## real Kafka and real Kafka Connect only
 	cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1
 
-long: demo-parts ## what `make test` leaves out: a roll under a client that writes every second (3 minutes)
-	cargo test --locked -p kafka-connect-charm --test suite notices_nothing_of_a_roll -- --ignored --nocapture
+long: demo-parts ## what `make test` leaves out: a roll under a client at each door (3 minutes)
+	cargo test --locked -p kafka-connect-charm --test suite clients_of_every_door -- --ignored --nocapture
 
 lint: ## clippy on all targets, warnings denied; formatting
 	cargo fmt --all --check

@@ -15,7 +15,7 @@ if [ -f tests/suite/main.rs ]; then
     say "running the tests with real Kafka and real Kafka Connect"
     # `make long` runs what is left out here.
     exec cargo test --locked -p kafka-connect-charm --test suite -- --ignored --test-threads 1 \
-        --skip notices_nothing_of_a_roll
+        --skip clients_of_every_door
 fi
 say "running the tests of every crate"
 exec cargo test --workspace --locked --no-fail-fast
