@@ -175,10 +175,13 @@ pub fn enter_network(pid: u32, program: impl AsRef<std::ffi::OsStr>) -> Command 
     command
 }
 
-/// True while the realm's init runs (a process that nobody has reaped yet counts as ended).
+/// True while the realm's init runs. One that is ending counts as ended, reaped or not: it has lost its command line, and
+/// the realm's other processes answer nobody any more although their sockets may still be there for a moment.
 #[must_use]
 pub fn is_running(pid: u32) -> bool {
-    sys::process_runs(pid)
+    let has_command =
+        || std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    sys::process_runs(pid) && has_command()
 }
 
 /// Asks the program to end (SIGTERM, passed on by the init), waits for at most `grace`, then kills the realm. Returns
