@@ -71,6 +71,12 @@ impl Holds {
             .send_modify(|now| now.holds.retain(|&(by, _)| by != unit));
     }
 
+    /// Whether a unit holds writes back now.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.borrow().held_until(Instant::now()).is_some()
+    }
+
     /// Waits until no unit holds writes back; `None` if that takes beyond the deadline.
     pub async fn pass(&self, deadline: Instant) -> Option<Write<'_>> {
         let mut news = self.0.subscribe();

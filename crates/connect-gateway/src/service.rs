@@ -415,15 +415,21 @@ impl Service {
         self.client_door.are_open(&self.settings.client_door.listen)
     }
 
-    /// The peer door goes last, as long as writes may be held: a unit that let go of them would not
-    /// reach those that wait here.
+    /// While writes are held the peer door goes last: a unit that let go of them would not reach
+    /// those that wait here.
     async fn close(&mut self) {
         self.client_door.close_all();
         self.metrics_door.close_all();
+        let held = self.core.holds.is_held();
+        if !held {
+            self.peer_door.close_all();
+        }
         self.tell();
         let drained = async {
-            let _ = timeout(limits::HOLD, self.client_door.drained()).await;
-            self.peer_door.close_all();
+            if held {
+                let _ = timeout(limits::HOLD, self.client_door.drained()).await;
+                self.peer_door.close_all();
+            }
             self.client_door.drained().await;
             self.peer_door.drained().await;
             self.metrics_door.drained().await;
