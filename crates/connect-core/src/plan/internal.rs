@@ -77,13 +77,7 @@ fn trusts(model: &Model<'_>, gateway: &GatewayGoal, goal: &Goal, layout: &Layout
     let Some(state) = &model.seen.host.gateway else {
         return false;
     };
-    let settings = gateway
-        .files
-        .iter()
-        .find(|file| file.path == layout.gateway_settings());
-    let serves = settings.is_some_and(|file| {
-        state.settings_generation == fingerprint::sha256(file.content.expose())
-    });
+    let serves = gateway.is_served(state, layout);
     let trusted = pem::certificates(&authorities(model))
         .iter()
         .all(|der| state.trusted_cas.contains(&fingerprint::sha256(der)));

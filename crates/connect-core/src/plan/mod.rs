@@ -395,6 +395,13 @@ pub trait Entropy {
     fn fill(&mut self, buffer: &mut [u8]);
 }
 
+fn doors_are_open(seen: &Observation, goal: &goal::Goal, layout: &Layout) -> bool {
+    let (Some(state), Some(gateway)) = (&seen.host.gateway, &goal.gateway) else {
+        return false;
+    };
+    state.client_door && gateway.is_served(state, layout)
+}
+
 /// Decides: total, synchronous, deterministic for a given source of randomness.
 ///
 /// Trouble is data: what stands in the way of the goal is found, becomes the status, and the rest
@@ -444,6 +451,7 @@ pub fn plan(seen: &Observation, layout: &Layout, entropy: &mut dyn Entropy) -> P
             standing,
             rolling: &rolling,
             internal: internal::reached(&model, &goal, standing, layout),
+            doors: doors_are_open(seen, &goal, layout),
             stopped: matches!(goal.worker, goal::WorkerGoal::Stop),
             attempt: attempt.as_ref(),
             verdict: verdict.as_ref(),

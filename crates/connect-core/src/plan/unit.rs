@@ -54,6 +54,8 @@ pub struct Round<'a> {
     pub rolling: &'a Rolling,
     /// How far the rotation of the internal user has come here.
     pub internal: Option<Reached>,
+    /// The gateway's doors are open where they should be.
+    pub doors: bool,
     /// The worker is not to run.
     pub stopped: bool,
     /// The start that has not succeeded yet.
@@ -72,6 +74,7 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
         standing,
         rolling,
         internal,
+        doors,
         stopped,
         attempt,
         verdict,
@@ -95,13 +98,14 @@ pub fn data(model: &Model<'_>, peers: &Peers, round: &Round<'_>, layout: &Layout
             .as_ref()
             .is_some_and(|gateway| gateway.client_door);
     // Once told to clients it stays: the gateways take over from each other.
-    let address = if fit || before.address.is_some() {
-        network
-            .client_ingress
-            .clone()
-            .or_else(|| before.address.clone())
-    } else {
-        None
+    let address = match &before.address {
+        None if !fit => None,
+        // Where nobody listens yet, nobody is sent.
+        Some(_) if !doors => before.address.clone(),
+        Some(_) | None => {
+            let found = network.client_ingress.clone();
+            found.or_else(|| before.address.clone())
+        }
     };
     // Asked for in this very hook: what answers now is on its way out.
     let ends = standing == Standing::Outdated && rolling.may_restart;

@@ -156,6 +156,25 @@ fn clients_are_told_of_an_address_in_the_hook_in_which_the_leader_hears_of_it() 
 }
 
 #[test]
+fn clients_are_told_of_an_address_once_the_gateway_is_there() {
+    let mut world = World::new(2);
+    world.add_client(7, "ui", "NOT-REQUIRED");
+    world.settle();
+    let told = |world: &World| world.clients[&7].ours["endpoints"].clone();
+    let before = told(&world);
+    let machine = world.units.get_mut(&1).unwrap();
+    machine.address = "10.20.9.9".to_owned();
+    machine.deaf = true;
+    world.hook(1, reconcile());
+    world.hook(0, reconcile());
+    assert_eq!(told(&world), before);
+    world.units.get_mut(&1).unwrap().deaf = false;
+    world.settle();
+    world.assert_sound();
+    assert_eq!(told(&world), "http://10.20.0.4:8083,http://10.20.9.9:8083");
+}
+
+#[test]
 fn a_peer_that_moves_is_let_in_from_both_addresses_until_its_worker_has_restarted() {
     let mut world = World::new(3);
     world.connectors.insert("busy".to_owned(), connector(None));

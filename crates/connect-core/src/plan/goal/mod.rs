@@ -8,6 +8,8 @@ use super::bundles::Bundles;
 use super::tls::Door;
 use super::users::Users;
 use super::{Owner, Step};
+use crate::fingerprint;
+use crate::gateway::State;
 use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WORKER_USER};
 use crate::model::{Model, options};
 use crate::observation::StartFacts;
@@ -66,6 +68,18 @@ pub struct GatewayGoal {
     pub remove: Option<String>,
     /// The certificate to issue, and the note of it to write afterwards.
     pub certificate: Option<(Step, FileGoal)>,
+}
+
+impl GatewayGoal {
+    /// Whether the gateway, which says so, serves these very settings.
+    #[must_use]
+    pub fn is_served(&self, state: &State, layout: &Layout) -> bool {
+        let path = layout.gateway_settings();
+        let settings = self.files.iter().find(|file| file.path == path);
+        settings.is_some_and(|file| {
+            state.settings_generation == fingerprint::sha256(file.content.expose())
+        })
+    }
 }
 
 /// Everything that should be on this machine.
