@@ -116,13 +116,14 @@ fn publication(seen: &Observation, plan: &Plan, found: &mut Vec<String>) {
             if unit_number(unit).is_none_or(|number| late.contains(&number)) {
                 continue;
             }
-            let leaves = matches!(
+            let departs = matches!(
                 &seen.hook,
                 Hook::RelationDeparted { departing_unit, .. } if departing_unit == unit
             );
             let data = wire::peer::read_unit(data);
             let is_ready = data.healthy && data.users.contains_key(&id);
-            if !leaves && !data.leaving && !is_ready {
+            let leaves = departs || data.leaving || seen.dying.contains(unit);
+            if !leaves && !is_ready {
                 found.push(format!(
                     "client {id} is served before {unit} is ready for it"
                 ));

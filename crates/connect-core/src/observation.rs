@@ -111,8 +111,7 @@ pub struct Observation {
 
 impl Observation {
     /// Whether this hook says that our own unit is going away, while clients may stay.
-    #[must_use]
-    pub fn tells_of_leaving(&self) -> bool {
+    fn tells_of_leaving(&self) -> bool {
         let parting = |relation: &ClientRelation| relation.life == Life::Parting;
         match &self.hook {
             Hook::RelationDeparted { departing_unit, .. } => {

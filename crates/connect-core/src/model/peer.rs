@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::options::{Good, Rejected};
-use crate::observation::{Hook, Observation, RelationId};
+use crate::observation::{Databag, Hook, Observation, RelationId};
 use crate::plan::RelationKey;
 use crate::wire;
 
@@ -321,6 +321,12 @@ impl Peers {
             | Hook::RotateInternalRequested
             | Hook::RotateRequested { .. } => None,
         };
+        // One that is removed together with us may say so when we cannot read it any more.
+        let read = |unit: &String, bag: &Databag| {
+            let mut data = wire::peer::read_unit(bag);
+            data.leaving |= seen.dying.contains(unit);
+            data
+        };
         Some(Self {
             relation: RelationKey {
                 endpoint: wire::WORKERS.to_owned(),
@@ -332,7 +338,7 @@ impl Peers {
                 .others
                 .iter()
                 .filter(|(unit, _)| Some(*unit) != leaving)
-                .filter_map(|(unit, bag)| Some((unit_number(unit)?, wire::peer::read_unit(bag))))
+                .filter_map(|(unit, bag)| Some((unit_number(unit)?, read(unit, bag))))
                 .collect(),
         })
     }

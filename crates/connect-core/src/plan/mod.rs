@@ -395,6 +395,7 @@ pub trait Entropy {
     fn fill(&mut self, buffer: &mut [u8]);
 }
 
+/// Whether the client door is open where this round's goal has it, as the gateway says.
 fn doors_are_open(seen: &Observation, goal: &goal::Goal, layout: &Layout) -> bool {
     let (Some(state), Some(gateway)) = (&seen.host.gateway, &goal.gateway) else {
         return false;

@@ -29,7 +29,7 @@ pub fn collect(
             });
         }
     }
-    if model.seen.leader && !model.seen.tells_of_leaving() {
+    if model.seen.leader && !model.seen.is_leaving() {
         promises.extend(kafka_requests(model));
         promises.extend(transfer_requests(model));
     }

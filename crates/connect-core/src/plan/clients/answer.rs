@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Leader;
 use crate::model::client::Client;
-use crate::model::peer::{UnitData, unit_number};
+use crate::model::peer::UnitData;
 use crate::observation::{ClientRelation, Databag, OwnSecret, Reading, RelationId};
 use crate::plan::{MintedValue, Promise, RelationKey};
 use crate::secret::Secret;
@@ -31,19 +31,12 @@ impl Leader<'_> {
             .iter()
             .filter(|(number, unit)| {
                 let lost = self.watch.lost.contains(number);
-                let leaving = unit.leaving || self.is_dying(***number);
-                !leaving && !lost && !late(number) && speaks(unit)
+                !unit.leaving && !lost && !late(number) && speaks(unit)
             })
             .filter_map(|(_, unit)| unit.address.as_deref());
         let scheme = if self.is_tls() { "https" } else { "http" };
         let text = wire::client::endpoints(scheme, addresses, self.model.config.rest_port);
         Some(text).filter(|text| !text.is_empty())
-    }
-
-    /// A unit that is removed together with us: it may say so when we cannot read it any more.
-    fn is_dying(&self, number: u32) -> bool {
-        let mut dying = self.model.seen.dying.iter();
-        dying.any(|unit| unit_number(unit) == Some(number))
     }
 
     /// Where a client was sent last.

@@ -16,8 +16,8 @@ use crate::render::gateway::{self, GatewayInput};
 use crate::render::units;
 use crate::status::{Finding, Id};
 
-/// The gateway's files; absent while something they need is, and once this unit leaves: it hands over to
-/// the units it knew, which go from its relation one after the other.
+/// The gateway's files; absent while something they need is, and once this unit leaves: it hands
+/// over to the units it knew, which go from its relation one after the other.
 pub(super) fn goal(
     model: &Model<'_>,
     door: &Door,
