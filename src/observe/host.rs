@@ -59,7 +59,7 @@ pub fn observe(world: &World) -> Result<Host, HostError> {
         Some(_) | None => None,
     };
     let told = match services.get(WORKER_SERVICE) {
-        Some(fact) => log::read(Path::new(&layout.worker_log()), fact)?,
+        Some(fact) => log::read(layout, fact)?,
         None => log::Told::default(),
     };
     Ok(Host {

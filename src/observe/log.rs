@@ -1,17 +1,20 @@
-//! The cause of trouble, out of the worker's log.
+//! What the worker's logs tell: the cause of trouble, and who leads the group.
 
 use std::path::Path;
 
+use connect_core::layout::Layout;
 use connect_core::observation::{Group, ServiceFact};
 
 use crate::host::fs::{self, FsError};
 
 /// The end of the log that is looked at, in bytes.
 const TAIL: u64 = 128 << 10;
+/// The same of the group's: its last line names every task that the worker has.
+const GROUP_TAIL: u64 = 1 << 20;
 /// What a worker says first of all, and last of all.
 const BOUNDARIES: [&str; 2] = ["worker initializing", "Kafka Connect stopped"];
 
-/// What the end of a running worker's log says: why it does not come up, and the group's last
+/// What the ends of a running worker's logs say: why it does not come up, and the group's last
 /// rebalance.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -21,22 +24,22 @@ pub struct Told {
     pub group: Option<Group>,
 }
 
-/// Reads the end of the worker's log.
+/// Reads the ends of the worker's logs.
 ///
 /// # Errors
 ///
-/// The log is there and cannot be read.
-pub fn read(path: &Path, fact: &ServiceFact) -> Result<Told, FsError> {
+/// A log is there and cannot be read.
+pub fn read(layout: &Layout, fact: &ServiceFact) -> Result<Told, FsError> {
     if fact.active == "inactive" {
         return Ok(Told::default());
     }
-    let Some(tail) = fs::read_tail(path, TAIL)? else {
-        return Ok(Told::default());
-    };
     let again = fact.restarts > 0 || fact.active != "active";
+    let tail = |path: &str, bytes| fs::read_tail(Path::new(path), bytes);
+    let worker = tail(&layout.worker_log(), TAIL)?;
+    let joins = tail(&layout.group_log(), GROUP_TAIL)?;
     Ok(Told {
-        cause: cause(&tail, again),
-        group: group(&tail),
+        cause: worker.and_then(|tail| cause(&tail, again)),
+        group: joins.and_then(|tail| group(&tail)),
     })
 }
 
@@ -45,9 +48,6 @@ pub fn read(path: &Path, fact: &ServiceFact) -> Result<Told, FsError> {
 fn group(tail: &str) -> Option<Group> {
     let line = tail.get(tail.rfind("Joined group at generation ")?..)?;
     let line = line.lines().next()?;
-    if line_starts_over(tail, line) {
-        return None;
-    }
     let after = |start: &str| line.split_once(start).map(|(_, rest)| rest);
     let number = |text: &str| {
         let end = text
@@ -63,12 +63,6 @@ fn group(tail: &str) -> Option<Group> {
         leader: host.to_owned(),
         delay_ms: after("rebalance delay: ").and_then(number).unwrap_or(0),
     })
-}
-
-/// Whether the worker started anew after this line.
-fn line_starts_over(tail: &str, line: &str) -> bool {
-    let start = tail.rfind(BOUNDARIES[0]);
-    start.is_some_and(|start| tail.rfind(line).is_some_and(|at| at < start))
 }
 
 /// Why the worker does not come up: the last line that carries a cause, of this start or, when
@@ -202,21 +196,9 @@ mod tests {
             leader: "10.0.0.4".to_owned(),
             delay_ms: 5000,
         };
-        for (before, after, expected) in [
-            ("", "", Some(&told)),
-            (
-                "x\nJoined group at generation 6 \n",
-                "\n[t] INFO y",
-                Some(&told),
-            ),
-            (
-                "",
-                "\n[t] INFO Kafka Connect worker initializing ... (a:1)\n",
-                None,
-            ),
-        ] {
-            let log = format!("{before}{joined}{after}");
-            assert_eq!(group(&log).as_ref(), expected, "{log}");
+        for before in ["", "x\nJoined group at generation 6 \n"] {
+            let log = format!("{before}{joined}\n");
+            assert_eq!(group(&log).as_ref(), Some(&told), "{log}");
         }
         let six = joined.replace("10.0.0.4:8084/", "[fd00::1]:8084/");
         assert_eq!(group(&six).unwrap().leader, "[fd00::1]");

@@ -130,6 +130,8 @@ paths! {
     log = "/var/log/kafka-connect";
     /// The worker's own log.
     worker_log = "/var/log/kafka-connect/worker.log";
+    /// The rebalances that the worker took part in since it started, a line each.
+    group_log = "/var/log/kafka-connect/group.log";
     /// systemd units.
     systemd = "/etc/systemd/system";
 }

@@ -52,6 +52,7 @@ fn settle(model: &Model) {
 
 /// Changes an option that needs a restart, and shows how the units restart for it; says when.
 fn roll(model: &Model, settings: &[&str]) -> Moment {
+    let leader = journal::group_leader(model, &UNITS);
     let begun = journal::now(model, UNITS[0]);
     model.sim(&[&["config", "kafka-connect"], settings].concat());
     let restarted = || journal::read(model, &UNITS).starts(3, begun);
@@ -81,6 +82,10 @@ fn roll(model: &Model, settings: &[&str]) -> Moment {
         );
     }
     assert_eq!(down.len(), 3, "{shown:?}");
+    assert_eq!(
+        down[2].0, leader,
+        "the group's leader comes last: {shown:?}"
+    );
     begun
 }
 
