@@ -57,7 +57,7 @@ fn assert_forwarded(model: &Model) {
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]
 fn addresses_change_on_each_binding_apart_and_all_follow() {
     let model = two_and_a_client();
-    let endpoints = || model.given("client/0", "endpoints").unwrap_or_default();
+    let endpoints = || model.taken("client/0")["endpoints"].clone();
     let [first, second] = ["kafka-connect/0", UNIT].map(|unit| {
         model.wait_active(unit);
         model.status_field(unit, "public-address")
@@ -109,7 +109,7 @@ fn clients_and_peers_meet_over_ipv6() {
     }
     let told = "http://[fd00:77::1]:8083,http://[fd00:77::2]:8083";
     model.wait_until("clients are told", LONG, || {
-        model.given("client/0", "endpoints").as_deref() == Some(told)
+        model.taken("client/0")["endpoints"] == told
     });
     for (number, unit) in units.iter().enumerate() {
         model.wait_until("its worker is known there", LONG, || {

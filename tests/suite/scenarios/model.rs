@@ -249,6 +249,12 @@ impl Model {
             .map(str::to_owned)
     }
 
+    /// What the client's own hooks have taken over of what it was given: what it uses.
+    pub(super) fn taken(&self, unit: &str) -> Value {
+        let text = self.sim(&["ssh", unit, "cat", "/var/lib/client/given.json"]);
+        serde_json::from_str(&text).unwrap()
+    }
+
     /// The newest revision of a secret.
     pub(super) fn secret_revision(&self, uri: &str) -> u64 {
         let id = uri.rsplit('/').next().unwrap();

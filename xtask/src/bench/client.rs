@@ -105,30 +105,31 @@ fn life(model: &Model, kind: &Kind) -> Result<Vec<Row>> {
     let began = SystemTime::now();
     let clock = Instant::now();
     model.run(&["integrate", kind.name, OURS])?;
-    let all = ["200"; UNITS].join(" ");
-    while codes(model, kind.name)? != all {
-        if clock.elapsed() > LIMIT {
-            bail!(
-                "client {} cannot use every endpoint:\n{}",
-                kind.name,
-                model.run(&["status"])?
-            );
+    let began = u64::try_from(began.duration_since(SystemTime::UNIX_EPOCH)?.as_millis())?;
+    let wait = |what: &str, is_there: &dyn Fn() -> Result<bool>| -> Result<()> {
+        while !is_there()? {
+            if clock.elapsed() > LIMIT {
+                let status = model.run(&["status"])?;
+                bail!("client {} {what}:\n{status}", kind.name);
+            }
+            thread::sleep(Duration::from_millis(50));
         }
-        thread::sleep(Duration::from_millis(50));
-    }
+        Ok(())
+    };
+    // It has nothing to call with before, and its calls would take the processor from the workers
+    // that start.
+    wait("is given no credentials", &|| {
+        Ok(published(&model.log()?, began).is_some())
+    })?;
+    let all = ["200"; UNITS].join(" ");
+    wait("cannot use every endpoint", &|| {
+        Ok(codes(model, kind.name)? == all)
+    })?;
     let usable = clock.elapsed().as_secs_f64();
     model.settle()?;
-    let began = u64::try_from(began.duration_since(SystemTime::UNIX_EPOCH)?.as_millis())?;
-    let entries = model.log()?;
-    let entries: Vec<&Value> = entries
-        .iter()
-        .filter(|entry| entry["end"].as_u64().is_some_and(|end| end >= began))
-        .filter(|entry| unit(entry).starts_with(&format!("{OURS}/")))
-        .collect();
-    let published = entries
-        .iter()
-        .find(|entry| publishes(entry))
-        .and_then(|entry| entry["end"].as_u64())
+    let log = model.log()?;
+    let entries: Vec<&Value> = ours(&log, began).collect();
+    let published = published(&log, began)
         .with_context(|| format!("the model's log holds no credentials of {}", kind.name))?;
     let published = Duration::from_millis(published.saturating_sub(began)).as_secs_f64();
     let most = starts(model)?
@@ -155,8 +156,20 @@ fn life(model: &Model, kind: &Kind) -> Result<Vec<Row>> {
         .collect())
 }
 
-fn unit(entry: &Value) -> &str {
-    entry["unit"].as_str().unwrap_or_default()
+/// What our units ran since then, in milliseconds since the epoch.
+fn ours(log: &[Value], since: u64) -> impl Iterator<Item = &Value> {
+    let unit = |entry: &&Value| {
+        let name = entry["unit"].as_str().unwrap_or_default();
+        name.split('/').next() == Some(OURS)
+    };
+    log.iter()
+        .filter(move |entry| entry["end"].as_u64().is_some_and(|end| end >= since))
+        .filter(unit)
+}
+
+/// When a client got its credentials since then.
+fn published(log: &[Value], since: u64) -> Option<u64> {
+    ours(log, since).find(|entry| publishes(entry))?["end"].as_u64()
 }
 
 /// Whether a hook gave a client its credentials.

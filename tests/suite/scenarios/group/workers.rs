@@ -8,7 +8,7 @@ use super::model::{Model, built};
 
 pub(super) const UNITS: [&str; 3] = ["kafka-connect/0", "kafka-connect/1", "kafka-connect/2"];
 /// Three workers restart one after the other, on a machine that they share with a broker.
-pub(super) const ROLL: Duration = Duration::from_secs(300);
+pub(super) const ROLL: Duration = Duration::from_secs(420);
 
 /// Name and password of a REST user, and where it may be used.
 #[derive(Clone, Debug)]
@@ -45,8 +45,7 @@ pub(super) fn deploy(count: &str) -> Model {
 
 /// What a client was given, as it has it.
 pub(super) fn login(model: &Model, unit: &str) -> Login {
-    let text = model.sim(&["ssh", unit, "cat", "/var/lib/client/given.json"]);
-    let given: Value = serde_json::from_str(&text).unwrap();
+    let given = model.taken(unit);
     let text = |key: &str| given[key].as_str().unwrap_or_default().to_owned();
     Login {
         username: text("username"),
