@@ -184,7 +184,7 @@ fn nobody_is_refused_while_the_gateway_is_replaced_and_no_plugin_reads_its_files
     let model = Model::with_kafka(&[]);
     model.deploy_client("client", None);
     model.sim(&["integrate", "client", "kafka-connect"]);
-    model.wait_status(UNIT, "active", "", SOON * 3);
+    model.wait_active(UNIT);
     model.wait_served("client/0");
     let worker = model.worker(UNIT);
     let client = Client::start(&model);
@@ -287,6 +287,9 @@ fn nobody_reads_what_is_not_theirs(model: &Model) {
     model.wait_until("the client door has a key", SOON, || {
         shell(model, pem) == "there\n"
     });
+    // The hook that wrote it writes others yet: none may be replaced while they are tried.
+    model.wait_active(UNIT);
+    model.wait_idle();
     let (gateway_user, worker_user) = ("kafka-connect-gateway", "kafka-connect");
     for user in [gateway_user, worker_user] {
         // So neither is in a group that reads the journal, where the gateway's audit lines go.

@@ -37,7 +37,7 @@ fn the_jre_resource_serves_where_the_machine_has_no_java() {
     ]);
     model.sim(&["integrate", "kafka-connect", "kafka"]);
     let unit = "kafka-connect/0";
-    model.wait_until("the worker runs", SOON * 2, || {
+    model.wait_until("the worker runs", SOON, || {
         model.status(unit).state == "active"
     });
     model.wait_active(unit);

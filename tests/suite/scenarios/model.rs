@@ -9,8 +9,10 @@ use serde_json::Value;
 pub(super) use super::log::Status;
 use super::log::{self, Run};
 
-/// How long anything may take that is not waiting for a limit of the charm's own.
-pub(super) const SOON: Duration = Duration::from_secs(60);
+/// How long anything may take that is not waiting for a limit of the charm's own. Generous, for only
+/// a failure waits for its end; but less than the five minutes after which `update-status` would make
+/// up for a wake-up that never came.
+pub(super) const SOON: Duration = Duration::from_secs(180);
 
 /// By how much longer everything may take here: `TEST_PATIENCE`, for machines that do much else.
 fn patience() -> u32 {

@@ -88,7 +88,7 @@ fn tls_comes_and_goes_without_a_failed_request_or_a_restart() {
     );
     model.sim(&["integrate", "client", "kafka-connect"]);
     for unit in UNITS {
-        model.wait_status(unit, "active", "", SOON * 3);
+        model.wait_active(unit);
     }
     model.wait_served("client/0");
     let uri = |key: &str| model.given("client/0", key);
@@ -176,7 +176,7 @@ fn the_internal_user_and_ca_are_replaced_without_a_refused_forward() {
     model.deploy_client("client", None);
     model.sim(&["integrate", "client", "kafka-connect"]);
     for unit in UNITS {
-        model.wait_status(unit, "active", "", SOON * 3);
+        model.wait_active(unit);
     }
     model.wait_served("client/0");
     let workers = UNITS.map(|unit| model.worker(unit));
@@ -185,7 +185,7 @@ fn the_internal_user_and_ca_are_replaced_without_a_refused_forward() {
 
     model.action(UNITS[0], &["rotate-credentials"]);
     let settings = "/etc/kafka-connect-gateway/gateway.json";
-    model.wait_until("both gateways know the new user alone", SOON * 3, || {
+    model.wait_until("both gateways know the new user alone", SOON, || {
         UNITS.iter().all(|unit| {
             let text = model.sim(&["ssh", unit, "cat", settings]);
             let settings: Value = serde_json::from_str(&text).unwrap();

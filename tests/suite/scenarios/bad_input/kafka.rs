@@ -43,7 +43,7 @@ pub(super) fn run() {
 
     // Again, while a worker runs.
     model.sim(&["config", "kafka", "grant=false"]);
-    model.sim(&["wait-for", "--idle"]);
+    model.wait_idle();
     let before = model.runs().len();
     model.action(KAFKA, &["replace-secrets"]);
     let told = model.wait_wrote("kafka", before);
@@ -58,12 +58,12 @@ pub(super) fn run() {
     let before = model.runs().len();
     model.action(KAFKA, &["stop-broker"]);
     let unreachable = format!("kafka-client:{relation}: worker cannot reach Kafka: ");
-    let shown = model.next_status(UNIT, before, SOON * 3);
+    let shown = model.next_status(UNIT, before, SOON);
     assert_eq!(shown.state, "waiting", "{shown:?}");
     assert!(shown.message.starts_with(&unreachable), "{shown:?}");
     assert_eq!(model.worker(UNIT), stage.worker, "it keeps trying");
     assert!(model.given(GOOD, "secret-user").is_some());
     model.action(KAFKA, &["start-broker"]);
-    model.wait_status(UNIT, "active", "", SOON * 3);
+    model.wait_active(UNIT);
     stage.is_unharmed("the broker's return");
 }

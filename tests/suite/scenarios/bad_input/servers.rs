@@ -1,6 +1,8 @@
 //! Plugin servers that serve no plugin, and what they serve instead. All of them get well in the
 //! same moment, and nobody tells the charm.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::{SECRETS, SOON, Stage, UNIT, archives, asks, unit};
@@ -142,8 +144,9 @@ pub(super) fn run(stage: &Stage) {
     for row in &rows {
         model.wait_status(&unit(row.name), "active", "no credentials", SOON);
     }
-    model.sim(&["wait-for", "--idle"]);
+    model.wait_idle();
 
+    let began = Instant::now();
     for row in &rows {
         let authority = servers.authority(port(row.name));
         let url = format!("http://{authority}{}", path(row.name));
@@ -157,7 +160,12 @@ pub(super) fn run(stage: &Stage) {
     let well = json!({"do": "ok", "body": {"file": "good.tar"}});
     servers.answer(paths.iter().map(|path| (path.as_str(), well.clone())));
     servers.start(model, port(ABSENT));
+    // A server is left alone for half as long as it has failed.
+    let limit = SOON + began.elapsed() / 2;
     for row in &rows {
+        model.wait_until(&format!("{} is served", row.name), limit, || {
+            model.given(&unit(row.name), "secret-user").is_some()
+        });
         stage.is_served(row.name);
     }
     model.wait_active(UNIT);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::model::{Model, built};
+use super::model::{Model, Status, built};
 
 pub(super) const UNITS: [&str; 3] = ["kafka-connect/0", "kafka-connect/1", "kafka-connect/2"];
 /// Three workers restart one after the other, on a machine that they share with a broker.
@@ -146,7 +146,9 @@ pub(super) fn wait_running(model: &Model, prefix: &str, tasks: usize) {
 
 /// Waits until every unit is active without anything to say, and the group has nothing left to do.
 pub(super) fn wait_all_active(model: &Model, units: &[&str]) {
-    for unit in units {
-        model.wait_status(unit, "active", "", ROLL);
-    }
+    // All at one time: what goes on at one unit may show at another that was active before.
+    let active = Status::new("active", "");
+    model.wait_until(&format!("{units:?} are active"), ROLL, || {
+        units.iter().all(|unit| model.status(unit) == active)
+    });
 }

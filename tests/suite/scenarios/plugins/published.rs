@@ -15,7 +15,7 @@ const CLIENT: &str = "mysql/0";
 const CLASS: &str = "io.debezium.connector.mysql.MySqlConnector";
 const VERSION: &str = "3.6.1.Final";
 /// A download of 30 MB, a start of the worker, and what the classes take to load.
-const LOADED: Duration = Duration::from_secs(120);
+const LOADED: Duration = Duration::from_secs(180);
 
 #[test]
 #[ignore = "needs root, real Kafka; run by scripts/test.sh"]

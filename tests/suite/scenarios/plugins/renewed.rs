@@ -17,7 +17,7 @@ const CLASSES: [&str; 2] = [
 ];
 const PATHS: [&str; 2] = ["/lines", "/other"];
 /// Two workers start or restart, on a machine that they share with a broker.
-const ROLL: Duration = Duration::from_secs(180);
+const ROLL: Duration = Duration::from_secs(240);
 const PORT: u16 = 8000;
 
 #[test]
