@@ -28,6 +28,7 @@ pub(super) fn leave(world: &World) -> Result<(), StepError> {
         above(&layout.gateway_program()),
         layout.lib(),
         layout.log(),
+        layout.cache(),
         above(&layout.started()),
         above(&layout.gateway_state()),
         above(&layout.client_memory()),

@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use connect_core::fingerprint;
+
 use super::{exec, fs};
 
-/// A runtime: the program's path and the major version.
-pub type Java = (String, u32);
+/// A runtime: the program's path and a fingerprint of its release.
+pub type Java = (String, String);
 
 /// The first runtime of at least version `least`: the one on `PATH`, those of the distribution's
 /// directory, then those below `own`.
@@ -29,11 +31,12 @@ pub fn find(root: &Path, own: &Path, least: u32) -> Option<Java> {
         .iter()
         .filter_map(|candidate| judge(candidate))
         .find(|(_, version)| *version >= least)
+        .map(|(java, _)| java)
 }
 
 /// A runtime says its version in a file; starting it to ask would cost each hook more than all the
 /// rest.
-fn judge(program: &Path) -> Option<Java> {
+fn judge(program: &Path) -> Option<(Java, u32)> {
     let real = program.canonicalize().ok()?;
     let metadata = real.metadata().ok()?;
     if !metadata.is_file() || metadata.len() == 0 || metadata.permissions().mode() & 0o111 == 0 {
@@ -51,7 +54,11 @@ fn judge(program: &Path) -> Option<Java> {
     };
     // The program's own path, not the one on PATH: an update of the alternatives does not change
     // what the worker was started with.
-    Some((real.to_str()?.to_owned(), major(&text)?))
+    let java = (
+        real.to_str()?.to_owned(),
+        fingerprint::short(text.as_bytes()),
+    );
+    Some((java, major(&text)?))
 }
 
 /// Of a `release` file (`JAVA_VERSION="17.0.15"`) or of `java --version` (`openjdk 17.0.15 …`).
@@ -103,8 +110,10 @@ mod tests {
         make("b", "8.0.1", "x");
         make("c", "98.1", "x");
         let own = root.path().join("own");
-        let (path, version) = find(root.path(), &own, 90).unwrap();
-        assert_eq!(version, 98);
+        let (path, release) = find(root.path(), &own, 90).unwrap();
+        make("c", "98.2", "x");
+        let (_, updated) = find(root.path(), &own, 90).unwrap();
+        assert_ne!(release, updated);
         assert!(path.ends_with("/c/bin/java"), "{path}");
         assert_eq!(find(root.path(), &own, 99), None);
     }

@@ -105,6 +105,8 @@ pub fn files(layout: &Layout) -> Vec<String> {
         layout.internal_ca(),
         layout.client_pem(),
         layout.wake_script(),
+        layout.warm_script(),
+        layout.class_archive_key(),
     ];
     files.extend(UNITS.map(|unit| format!("{}/{unit}", layout.systemd())));
     files
@@ -124,6 +126,7 @@ pub fn directories(layout: &Layout) -> Vec<String> {
         layout.retired(),
         layout.tmp(),
         layout.log(),
+        layout.cache(),
     ]
 }
 

@@ -28,13 +28,16 @@ pub const WAKE_HOOK: &str = "kafka-connect-wake";
 pub const WAKE_PATH: &str = "kafka-connect-wake.path";
 /// Starts [`WAKE_SERVICE`] some time after it was armed (a retry).
 pub const WAKE_TIMER: &str = "kafka-connect-wake.timer";
+/// Archives the classes that the worker has loaded, for its next start.
+pub const WARM_SERVICE: &str = "kafka-connect-warm.service";
 
 /// Every systemd unit of ours. What starts another unit comes before it, so that stopping them in
 /// this order starts nothing again.
-pub const UNITS: [&str; 7] = [
+pub const UNITS: [&str; 8] = [
     WAKE_TIMER,
     WAKE_PATH,
     WAKE_SERVICE,
+    WARM_SERVICE,
     WORKER_SERVICE,
     GATEWAY_CLIENT_SOCKET,
     GATEWAY_PEER_SOCKET,
@@ -126,6 +129,16 @@ paths! {
     wake_script = "/var/lib/kafka-connect/wake.sh";
     /// The worker's scratch directory (native libraries are mapped from it).
     tmp = "/var/lib/kafka-connect/tmp";
+    /// What [`WARM_SERVICE`] runs.
+    warm_script = "/var/lib/kafka-connect/warm.sh";
+    /// What makes starts faster and may be lost at any time.
+    cache = "/var/cache/kafka-connect";
+    /// The archive of the worker's classes, for one Java and one Kafka.
+    class_archive = "/var/cache/kafka-connect/worker.jsa";
+    /// What that archive was made for; written after it.
+    class_archive_key = "/var/cache/kafka-connect/worker.key";
+    /// The classes that the running worker has loaded.
+    class_list = "/run/kafka-connect/classes.lst";
     /// Logs.
     log = "/var/log/kafka-connect";
     /// The worker's own log.

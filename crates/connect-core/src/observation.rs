@@ -355,8 +355,8 @@ pub struct Resource {
 pub struct Host {
     /// Physical memory in MiB.
     pub memory_mib: u64,
-    /// Path of a `java` of version 17 or newer that was found, with its major version.
-    pub java: Option<(String, u32)>,
+    /// Path of a `java` of version 17 or newer that was found, with a fingerprint of its release.
+    pub java: Option<(String, String)>,
     /// Names that the machine has: its host name, and the longer ones it knows for it.
     pub names: BTreeSet<String>,
     /// System users and groups of ours that exist.

@@ -92,6 +92,7 @@ pub(super) fn lives(target: &Path) -> Result<Vec<Row>> {
         model.run(&["deploy", &client, kind.name, "--config", &option])?;
     }
     model.run(&["wait-for", OURS, "--status", "active", "--timeout", "120s"])?;
+    stage::archived(&model, UNITS)?;
     let mut rows = Vec::new();
     for kind in &KINDS {
         rows.extend(life(&model, kind)?);

@@ -101,6 +101,7 @@ fn deploy(parts: &Parts<'_>) -> Result<Model> {
         model.run(&deploy.into_iter().chain(options).collect::<Vec<_>>())?;
         model.run(&["integrate", &format!("{sink}:connect-client"), OURS])?;
     }
+    stage::archived(&model, UNITS)?;
     Ok(model)
 }
 

@@ -1,6 +1,9 @@
 //! What several benchmarks deploy first: a broker, workers of the packed charm, and both integrated.
 
-use anyhow::Result;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
 
 use super::model::Model;
 use super::{OURS, parts::Parts};
@@ -34,4 +37,33 @@ pub(super) fn units(model: &Model, parts: &Parts<'_>, count: usize, more: &[&str
     let deploy = ["deploy", &charm, OURS, "-n", &count];
     model.run(&[&deploy[..], &testing, more].concat())?;
     model.run(&["integrate", OURS, "kafka"]).map(drop)
+}
+
+/// Longest wait for the archives of the workers' classes.
+const ARCHIVED: Duration = Duration::from_secs(180);
+
+/// Waits until the classes of so many workers are archived for their next starts: it happens behind
+/// everything else, once for a Java and a Kafka.
+pub(super) fn archived(model: &Model, count: usize) -> Result<()> {
+    let clock = Instant::now();
+    let is_made = |number: usize| {
+        let unit = format!("{OURS}/{number}");
+        model
+            .run(&[
+                "ssh",
+                &unit,
+                "test",
+                "-e",
+                "/var/cache/kafka-connect/worker.key",
+            ])
+            .is_ok()
+    };
+    while !(0..count).all(is_made) {
+        ensure!(
+            clock.elapsed() < ARCHIVED,
+            "the workers' classes are not archived"
+        );
+        thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
 }

@@ -1,5 +1,5 @@
-//! A worker's start and its memory with the manifests that the charm adds to a plugin, beside the
-//! same worker with the same plugin that scans for what it has.
+//! A worker's start and its memory with the manifests that the charm adds to a plugin, and with its
+//! classes archived, beside the same worker with the same plugin that scans for what it has.
 //!
 //! The plugin is a published one of 22 jars without its manifests. Each start is that of a second
 //! worker on a unit's machine, with the command and the properties of the first but for its group,
@@ -17,13 +17,21 @@ use super::{OURS, Row, median, parts::Parts, stage};
 
 /// Rounds of each; the median counts.
 const ROUNDS: usize = 5;
-/// How a worker looks for plugins: as the charm has it, as Kafka has it where nobody says, and as
-/// it was before there were manifests.
-const WAYS: [&str; 3] = ["service_load", "hybrid_warn", "only_scan"];
+/// How a worker looks for plugins, and whether it has an archive of its classes: as the charm has
+/// both, without the archive, as Kafka has it where nobody says, and as it was before there were
+/// manifests.
+const WAYS: [(&str, &str); 4] = [
+    ("service_load", "warm"),
+    ("service_load", "cold"),
+    ("hybrid_warn", "cold"),
+    ("only_scan", "cold"),
+];
 /// Ours is to be so many times as fast, and as small, as Kafka's default.
 const TIME_RATIO: f64 = 1.5;
 const MEMORY_RATIO: f64 = 1.3;
-/// Starts a worker that looks for plugins in a way, and prints the milliseconds until it was healthy
+/// As fast as without the archive.
+const WARM_RATIO: f64 = 1.2;
+/// Starts a worker in one of these ways, and prints the milliseconds until it was healthy
 /// and the KiB of memory that it had then. One that has not found the plugin has started for nothing.
 const START: &str = r#"
 # -f: the star at the end of the class path is for Java.
@@ -36,7 +44,8 @@ sed -e 's/^group\.id=.*/&-start/' -e 's/^[a-z]*\.storage\.topic=.*/&-start/' \
     -e "s/^plugin\.discovery=.*/plugin.discovery=$1/" \
     /etc/kafka-connect/worker.properties >$place/worker.properties
 sed "s#/var/log/kafka-connect/#$place/#" /etc/kafka-connect/log4j2.properties >$place/log4j2.properties
-command=$(tr '\0' ' ' </proc/$first/cmdline | sed -e "s#/etc/kafka-connect/worker\.properties#$place/worker.properties#" \
+case $2 in warm) cold= ;; *) cold='s#-XX:SharedArchiveFile=[^ ]*##' ;; esac
+command=$(tr '\0' ' ' </proc/$first/cmdline | sed -e "$cold" -e 's#-XX:DumpLoadedClassList=[^ ]*##' | sed -e "s#/etc/kafka-connect/worker\.properties#$place/worker.properties#" \
     -e "s#/etc/kafka-connect/log4j2\.properties#$place/log4j2.properties#")
 user=$(tr = : </etc/kafka-connect/users.properties)
 now() { date +%s%3N; }
@@ -77,8 +86,8 @@ pub(super) fn starts(target: &Path) -> Result<Vec<Row>> {
     let mut mib = WAYS.map(|_| Vec::new());
     // The first of each makes topics and warms caches, and is not counted.
     for round in 0..=ROUNDS {
-        for (index, way) in WAYS.into_iter().enumerate() {
-            let text = model.run(&["ssh", &unit, "sh", "-c", START, "start", way])?;
+        for (index, (way, warmth)) in WAYS.into_iter().enumerate() {
+            let text = model.run(&["ssh", &unit, "sh", "-c", START, "start", way, warmth])?;
             let figures: Vec<f64> = text.split_whitespace().flat_map(str::parse).collect();
             let [ms, kib] = figures[..] else {
                 anyhow::bail!("{way}: the start says `{}`", text.trim());
@@ -89,14 +98,23 @@ pub(super) fn starts(target: &Path) -> Result<Vec<Row>> {
             }
         }
     }
-    let [ours, default, scan] = seconds.map(|values| median(&values));
-    let [our_mib, default_mib, scan_mib] = mib.map(|values| median(&values));
-    println!("other: hybrid_warn, Kafka's default; in the rows with -scan, only_scan.");
+    let [ours, cold, default, scan] = seconds.map(|values| median(&values));
+    let [our_mib, _, default_mib, scan_mib] = mib.map(|values| median(&values));
+    println!(
+        "other: hybrid_warn, Kafka's default; in the rows with -scan, only_scan; with -warm, ours \
+         without its archive of classes."
+    );
     let time = Some(goal(default, TIME_RATIO));
     let memory = Some(goal(default_mib, MEMORY_RATIO));
     Ok(vec![
         Row::new("worker-start-s", (ours, default), "s", time),
         Row::new("worker-start-scan-s", (ours, scan), "s", None),
+        Row::new(
+            "worker-start-warm-s",
+            (ours, cold),
+            "s",
+            Some(goal(cold, WARM_RATIO)),
+        ),
         Row::new(
             "worker-start-rss-mib",
             (our_mib, default_mib),
@@ -136,6 +154,7 @@ fn deploy(parts: &Parts<'_>) -> Result<(Model, PluginServer)> {
         "300s",
     ])?;
     model.settle()?;
+    stage::archived(&model, 1)?;
     let discovery =
         "grep -c '^plugin.discovery=service_load$' /etc/kafka-connect/worker.properties";
     let unit = format!("{OURS}/0");

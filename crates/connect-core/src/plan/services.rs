@@ -2,9 +2,12 @@
 
 use super::Step;
 use super::bundles::Bundles;
-use super::goal::{Goal, WorkerGoal};
+use super::goal::{Goal, Warm, WorkerGoal};
 use super::rolling::{Rolling, Standing};
-use crate::layout::{GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WAKE_PATH, WORKER_SERVICE};
+use crate::fingerprint;
+use crate::layout::{
+    GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WAKE_PATH, WARM_SERVICE, WORKER_SERVICE,
+};
 use crate::limits;
 use crate::observation::{Host, ServiceFact};
 
@@ -97,6 +100,20 @@ pub(super) fn gateway(host: &Host, changed: impl Fn(&str) -> bool) -> Vec<Step> 
         (false, _) => steps.push(start(GATEWAY_SERVICE)),
     }
     steps
+}
+
+/// The archive of the worker's classes, made by a worker that is well, for one that starts later.
+/// One that cannot be made is tried again with another Java or Kafka, or after a reboot.
+pub(super) fn warm(host: &Host, warm: &Warm, changed: bool, layout: &Layout) -> Option<Step> {
+    let made = host.files.get(&layout.class_archive_key());
+    if made.is_some_and(|file| file.sha256 == fingerprint::sha256(warm.key.as_bytes())) {
+        return None;
+    }
+    match active(host, WARM_SERVICE) {
+        "failed" if !changed => None,
+        "active" | "activating" | "deactivating" => None,
+        _ => Some(start(WARM_SERVICE)),
+    }
 }
 
 /// The worker: started, restarted in its turn, or stopped with Kafka's credentials taken away.

@@ -4,9 +4,11 @@ use super::bundles::{self, Bundles};
 use super::goal::{self, FileGoal, Goal, WorkerGoal};
 use super::rolling::{Rolling, Standing};
 use super::users::Users;
-use super::{OnFailure, Step, services, unit};
+use super::{OnFailure, Step, rolling, services, unit};
 use crate::fingerprint;
-use crate::layout::{GATEWAY_USER, Layout, UNITS, WAKE_PATH, WORKER_SERVICE, WORKER_USER};
+use crate::layout::{
+    GATEWAY_USER, Layout, UNITS, WAKE_PATH, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
+};
 use crate::limits;
 use crate::model::Model;
 use crate::model::admission::Terms;
@@ -44,6 +46,7 @@ pub fn diff(
     steps.extend(bundles::bring(host, bundles));
 
     let mut files: Vec<&FileGoal> = goal.wake_files.iter().collect();
+    files.extend(goal.warm.iter().flat_map(|warm| &warm.files));
     if let Some(gateway) = &goal.gateway {
         if let Some((issue, note)) = &gateway.certificate {
             steps.push(issue.clone());
@@ -74,6 +77,10 @@ pub fn diff(
         .iter()
         .any(|unit| changed(unit) || host.services.get(*unit).is_some_and(|fact| fact.stale));
     let wake = services::wake(host, changed(WAKE_PATH));
+    let warm = goal.warm.as_ref();
+    let warm = warm
+        .filter(|_| standing == Standing::Fit && rolling::is_healthy(model))
+        .and_then(|warm| services::warm(host, warm, changed(WARM_SERVICE), layout));
     let gateway = goal.gateway.as_ref();
     let gateway = gateway.map(|_| services::gateway(host, changed));
     steps.extend(written);
@@ -94,6 +101,7 @@ pub fn diff(
     if standing != Standing::Outdated || rolling.may_restart {
         steps.extend(bundles::put_away(model, bundles, stopped));
     }
+    steps.extend(warm);
     if standing == Standing::Fit {
         steps.extend(goal::replaced(model, goal, layout).into_iter().map(sweep));
     }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::layout::{
     GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_HOOK,
-    WAKE_SERVICE, WORKER_SERVICE, WORKER_USER,
+    WAKE_SERVICE, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
 };
 use crate::limits;
 
@@ -79,6 +79,9 @@ pub fn worker(unit: &WorkerUnit<'_>, layout: &Layout) -> String {
         format!("-Djava.io.tmpdir={}", layout.tmp()),
         logging,
         format!("-Djava.security.auth.login.config={}", layout.jaas()),
+        // Without an archive, or with one for another Java or Kafka, it starts as it always did.
+        format!("-XX:SharedArchiveFile={}", layout.class_archive()),
+        format!("-XX:DumpLoadedClassList={}", layout.class_list()),
         "-cp".to_owned(),
         format!("{}/libs/*", unit.workload),
         "org.apache.kafka.connect.cli.ConnectDistributed".to_owned(),
@@ -121,6 +124,57 @@ SystemCallFilter=@system-service
         facts = layout.start_facts(),
         started = layout.started(),
         stop = limits::WORKER_STOP_S,
+    )
+}
+
+/// Archives the classes that the running worker has loaded (JEP 310), so that its next start maps
+/// them instead of reading and verifying thousands: a third of its time and of its processor time.
+///
+/// It is the worker's user, for it reads what the worker wrote; the worker itself cannot write here
+/// (`ProtectSystem=strict`), so no plugin leaves anything to the next start.
+#[must_use]
+pub fn warm_service(java: &str, workload: &str, key: &str, layout: &Layout) -> String {
+    format!(
+        "[Unit]
+Description=Archive of the classes of the Kafka Connect worker
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+User={WORKER_USER}
+Group={WORKER_USER}
+UMask=0027
+WorkingDirectory={cache}
+Environment=JAVA={java} LIBS={workload}/libs/* KEY={key}
+ExecStart=/bin/sh {script}
+CPUWeight=1
+Nice=19
+TimeoutStartSec=600
+ReadWritePaths={cache}
+{WALLS}RestrictAddressFamilies=AF_UNIX
+SystemCallFilter=@system-service
+",
+        cache = layout.cache(),
+        script = layout.warm_script(),
+    )
+}
+
+/// What [`warm_service`] runs. Only names of classes are taken from the list: they are looked up in
+/// Kafka's own jars, while other lines could name archives of somebody else.
+#[must_use]
+pub fn warm_script(layout: &Layout) -> String {
+    format!(
+        "#!/bin/sh
+# Archives the classes that the worker has loaded; run by {WARM_SERVICE}.
+set -eu
+rm -f worker.key new.jsa
+LC_ALL=C sed -nE 's|^([[:alnum:]_$/]+)( id: [0-9]+)?$|\\1|p' {list} >classes.lst
+\"$JAVA\" -Xshare:dump -XX:+UseG1GC -Xmx256m -Xlog:disable -XX:SharedClassListFile=classes.lst \\
+    -XX:SharedArchiveFile=new.jsa -cp \"$LIBS\"
+mv -f new.jsa worker.jsa
+printf %s \"$KEY\" >worker.key
+",
+        list = layout.class_list(),
     )
 }
 

@@ -33,4 +33,5 @@ mod rolls;
 mod schemas;
 mod statuses;
 mod trials;
+mod warm;
 mod world;

@@ -277,7 +277,9 @@ impl Draw<'_> {
         };
         let host = Host {
             memory_mib: [0, 512, u64::MAX][self.below(3)],
-            java: self.yes().then(|| ("/usr/bin/java".to_owned(), 17)),
+            java: self
+                .yes()
+                .then(|| ("/usr/bin/java".to_owned(), "17.0.15".to_owned())),
             users: BTreeSet::new(),
             workloads: if self.yes() {
                 BTreeMap::from([("kafka_2.13-4.1.2".to_owned(), "4.1.2".to_owned())])

@@ -14,7 +14,9 @@ use connect_core::fingerprint;
 use connect_core::gateway::{
     Certificate as Presented, Protocol, Settings, State as GatewayState, Users,
 };
-use connect_core::layout::{GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WORKER_SERVICE};
+use connect_core::layout::{
+    GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
+};
 use connect_core::observation::*;
 use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
 use connect_core::secret::Secret;
@@ -186,6 +188,8 @@ pub struct World {
     /// How often somebody asked for a plugin.
     pub fetches: u32,
     pub connectors: BTreeMap<String, Connector>,
+    /// Workers that are healthy cannot list them.
+    pub unlisted: bool,
     pub group: Group,
     /// Who is in the group that options name, besides our workers.
     pub foreign: Reading<GroupFacts>,
@@ -260,6 +264,7 @@ impl World {
             lasting: false,
             fetches: 0,
             connectors: BTreeMap::new(),
+            unlisted: false,
             group: Group::default(),
             foreign: Reading::Known(GroupFacts::default()),
             actions: 0,

@@ -38,6 +38,8 @@ pub(crate) struct Launch {
     pub(crate) umask: u32,
     pub(crate) limits: Vec<(String, Option<u64>, Option<u64>)>,
     pub(crate) nice: Option<i32>,
+    /// Gets the processor only when nobody else wants it.
+    pub(crate) is_idle: bool,
     pub(crate) oom_score_adjust: Option<i32>,
     pub(crate) no_new_privileges: bool,
     /// Capabilities that may ever be had; `None`: all.

@@ -141,6 +141,12 @@ fn apply_resources(launch: &Launch) -> Result<(), Failure> {
     if let Some(nice) = launch.nice {
         rustix::process::setpriority_process(None, nice).or_exit(201, "set the nice value")?;
     }
+    if launch.is_idle {
+        // Machines have no control groups. Where the kernel groups tasks by session, of which this
+        // is a new one, the group's weight counts and not the task's; elsewhere there is no such
+        // file, and `Nice` is what there is.
+        let _ = std::fs::write("/proc/self/autogroup", "19");
+    }
     for (name, soft, hard) in &launch.limits {
         let Some(resource) = resource(name) else {
             continue;

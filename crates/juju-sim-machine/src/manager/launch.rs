@@ -209,6 +209,7 @@ pub(super) fn describe(
             .map(|(name, (soft, hard))| (name.clone(), *soft, *hard))
             .collect(),
         nice: exec.nice,
+        is_idle: exec.is_idle,
         oom_score_adjust: exec.oom_score_adjust,
         ..Launch::default()
     };

@@ -171,6 +171,7 @@ pub(crate) struct ExecConfig {
     /// Name as in `/proc/self/limits`' man page, soft and hard value.
     pub(crate) limits: BTreeMap<String, (Option<u64>, Option<u64>)>,
     pub(crate) nice: Option<i32>,
+    pub(crate) is_idle: bool,
     pub(crate) oom_score_adjust: Option<i32>,
     pub(crate) no_new_privileges: bool,
     pub(crate) private_tmp: bool,
@@ -278,12 +279,15 @@ impl ExecConfig {
             }
             "UnsetEnvironment" => list(&mut self.unset_environment, text, expand)?,
             "Nice" => self.nice = Some(value::integer(text)?),
+            "CPUWeight" if text == "1" => self.is_idle = true,
             "OOMScoreAdjust" => self.oom_score_adjust = Some(value::integer(text)?),
             "StandardInput" if text == "null" => {}
             "StandardOutput" => self.standard_output = output(text, expand)?,
             "StandardError" => self.standard_error = output(text, expand)?,
             "SyslogIdentifier" => self.syslog_identifier = some(expand(text)?),
-            "StandardInput" => return Err(Problem::ValueNotHonoured(text.to_owned())),
+            "CPUWeight" | "StandardInput" => {
+                return Err(Problem::ValueNotHonoured(text.to_owned()));
+            }
             _ => return Ok(false),
         }
         Ok(true)

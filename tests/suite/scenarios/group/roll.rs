@@ -164,11 +164,13 @@ fn workers_restart_in_turns_with_gaps_ten_times_shorter_than_upstreams() {
     let model = deploy("3");
     thirty_tasks(&model);
     settle(&model);
+    wait_archived(&model);
 
     let begun = roll(&model, &["worker-config=offset.flush.interval.ms=7000"]);
     settle(&model);
     let rolled = longest(&gaps(&model, begun, &[]));
     println!("longest gap of a task in a roll {rolled}");
+    assert!(UNITS.iter().all(|unit| is_warm(&model, unit)));
     let crashed = crash_with_ours(&model);
     println!("longest gap of a task after kill -9 {crashed}");
     roll(&model, &UPSTREAM);
@@ -186,6 +188,25 @@ fn workers_restart_in_turns_with_gaps_ten_times_shorter_than_upstreams() {
         );
     }
     model.assert_no_hook_failed();
+}
+
+/// Waits until each unit has archived its worker's classes, which goes on behind everything else.
+fn wait_archived(model: &Model) {
+    let made = ["test", "-e", "/var/cache/kafka-connect/worker.key"];
+    let is_made = |unit: &&str| {
+        let made = model.attempt(&[&["ssh", unit][..], &made].concat());
+        made.status.success()
+    };
+    model.wait_until("the workers' classes are archived", SOON, || {
+        UNITS.iter().all(is_made)
+    });
+}
+
+/// Whether a unit's worker has its classes from the archive.
+fn is_warm(model: &Model, unit: &str) -> bool {
+    let script = "cat /proc/$(systemctl show -p MainPID --value kafka-connect.service)/maps";
+    let maps = model.sim(&["ssh", unit, "sh", "-c", script]);
+    maps.contains("/var/cache/kafka-connect/worker.jsa")
 }
 
 /// What clients notice of a roll that read and write every second, at these doors.

@@ -10,7 +10,7 @@ use super::users::Users;
 use super::{Owner, Step};
 use crate::fingerprint;
 use crate::gateway::State;
-use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WORKER_USER};
+use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WARM_SERVICE, WORKER_USER};
 use crate::model::{Model, options};
 use crate::observation::StartFacts;
 use crate::render::units;
@@ -103,6 +103,17 @@ pub struct Goal {
     pub workload: Option<String>,
     /// The `java` that is to run it.
     pub java: Option<String>,
+    /// The archive of the worker's classes, where one runs.
+    pub warm: Option<Warm>,
+}
+
+/// What makes the worker's next start faster.
+#[derive(Debug)]
+pub struct Warm {
+    /// What the archive is for.
+    pub key: String,
+    /// The unit and what it runs.
+    pub files: Vec<FileGoal>,
 }
 
 fn owner(user: &str, group: &str) -> Owner {
@@ -140,6 +151,16 @@ pub fn machine(
     }
     let java = install::java(model.seen, layout, &mut install, findings);
     let workload = install::workload(model, layout, &mut install, findings);
+    let gateway = gateway::goal(model, door, layout, findings);
+    let worker = worker::goal(
+        model,
+        bundles,
+        java,
+        workload.as_ref(),
+        request,
+        layout,
+        findings,
+    );
     Goal {
         directories: directories(layout),
         install,
@@ -171,20 +192,35 @@ pub fn machine(
                 units::wake_script(&model.seen.identity.unit(), layout),
             ),
         ],
-        gateway: gateway::goal(model, door, layout, findings),
-        worker: worker::goal(
-            model,
-            bundles,
-            java,
-            workload.as_ref(),
-            request,
-            layout,
-            findings,
-        ),
+        gateway,
+        warm: matches!(worker, WorkerGoal::Run { .. })
+            .then(|| warm(model, workload.as_ref(), layout))
+            .flatten(),
+        worker,
         version: workload.as_ref().map(|(_, version)| version.clone()),
         workload: workload.map(|(directory, _)| directory),
         java: java.map(ToOwned::to_owned),
     }
+}
+
+fn warm(model: &Model<'_>, workload: Option<&(String, String)>, layout: &Layout) -> Option<Warm> {
+    let (java, release) = model.seen.host.java.as_ref()?;
+    let (directory, _) = workload?;
+    let script = units::warm_script(layout);
+    let key = fingerprint::short(
+        [java, release, directory, &script]
+            .map(String::as_str)
+            .join("\n")
+            .as_bytes(),
+    );
+    let service = units::warm_service(java, directory, &key, layout);
+    Some(Warm {
+        key,
+        files: vec![
+            file(unit(layout, WARM_SERVICE), 0o644, "root", service),
+            file(layout.warm_script(), 0o755, "root", script),
+        ],
+    })
 }
 
 /// Programs that were replaced and that nobody needs any more, given that the worker runs with what
@@ -232,6 +268,7 @@ fn directories(layout: &Layout) -> Vec<DirectoryGoal> {
         (layout.retired(), 0o755, "root", "root"),
         (layout.tmp(), 0o700, WORKER_USER, WORKER_USER),
         (layout.log(), 0o750, WORKER_USER, WORKER_USER),
+        (layout.cache(), 0o750, WORKER_USER, WORKER_USER),
     ]
     .into_iter()
     .map(|(path, mode, user, group)| DirectoryGoal {

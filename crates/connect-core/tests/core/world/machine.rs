@@ -97,6 +97,10 @@ impl Machine {
         if unit == GATEWAY_SERVICE && self.out_of_budget {
             return None;
         }
+        if unit == WARM_SERVICE {
+            self.archive();
+            return None;
+        }
         let mut started = vec![unit];
         if unit == GATEWAY_SERVICE {
             // It wants its sockets.
@@ -124,6 +128,35 @@ impl Machine {
         }
         self.look_at_users();
         None
+    }
+
+    /// What a start of the archive's unit comes to.
+    fn archive(&mut self) {
+        let layout = Layout::new("");
+        let fact = self.host.services.get_mut(WARM_SERVICE).unwrap();
+        assert!(
+            !fact.stale,
+            "{WARM_SERVICE} is started from a file not read"
+        );
+        assert!(
+            self.healthy,
+            "classes are archived of a worker that is well"
+        );
+        fact.active = "inactive".to_owned();
+        let unit = &self.files[&format!("{}/{WARM_SERVICE}", layout.systemd())];
+        let unit = String::from_utf8(unit.bytes.clone()).unwrap();
+        let key = unit
+            .lines()
+            .find_map(|line| line.split_once(" KEY="))
+            .unwrap()
+            .1;
+        let file = SimFile {
+            bytes: key.into(),
+            mode: 0o640,
+            user: WORKER_USER.to_owned(),
+            group: WORKER_USER.to_owned(),
+        };
+        self.files.insert(layout.class_archive_key(), file);
     }
 
     pub(super) fn look_at_users(&mut self) {

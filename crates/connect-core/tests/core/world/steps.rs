@@ -44,7 +44,7 @@ impl World {
         let host = &mut machine.host;
         match step {
             Step::InstallPackages { .. } | Step::InstallJre { .. } => {
-                host.java = Some(("/usr/bin/java".to_owned(), 17));
+                host.java = Some(("/usr/bin/java".to_owned(), "17.0.15".to_owned()));
             }
             Step::CreateUser { name } => {
                 host.users.insert(name.clone());
