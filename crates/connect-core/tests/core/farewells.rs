@@ -106,6 +106,25 @@ fn tombstones_outlive_a_worker_that_is_down_and_a_change_of_leader() {
 }
 
 #[test]
+fn a_deletion_that_cannot_see_the_connectors_looks_again() {
+    let mut world = World::new(1);
+    world.add_client(7, "mysql", "NOT-REQUIRED");
+    world.settle();
+    world
+        .connectors
+        .insert("mine".to_owned(), connector(Some(world.tag(7))));
+    world.unlisted = true;
+    world.remove_client(7);
+    let done = world.hook(0, reconcile());
+    assert!(world.peer_bag.contains_key("tombstones"));
+    assert_eq!(done.last.wake_after_s, Some(10));
+    world.unlisted = false;
+    world.settle();
+    world.assert_sound();
+    assert!(world.connectors.is_empty());
+}
+
+#[test]
 fn connectors_stay_when_the_operator_says_so() {
     let mut world = World::new(1);
     world

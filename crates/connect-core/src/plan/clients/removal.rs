@@ -54,15 +54,15 @@ impl Leader<'_> {
             .application
             .tombstones
             .retain(|id, _| !model.clients.contains_key(id) && !model.parting.contains(id));
-        let connectors = model
-            .seen
-            .worker
-            .known()
-            .filter(|worker| worker.healthy)
-            .and_then(|worker| worker.connectors.as_ref());
+        let worker = model.seen.worker.known().filter(|worker| worker.healthy);
+        let connectors = worker.and_then(|worker| worker.connectors.as_ref());
         for (id, tombstone) in self.lead.application.tombstones.clone() {
             let Some(connectors) = connectors else {
                 self.still_deleting(id);
+                // Nothing else tells when one that answers can list them again.
+                if worker.is_some() {
+                    self.lead.wake_after_s.push(limits::RETRY_DELETE_S);
+                }
                 continue;
             };
             let uuid = &self.model.seen.identity.model_uuid;

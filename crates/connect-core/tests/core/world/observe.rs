@@ -254,7 +254,7 @@ impl World {
                 .filter_map(|digest| machine.classes.get(digest))
                 .flat_map(|bundle| bundle.classes.clone())
                 .collect(),
-            connectors: Some(self.connectors.clone()),
+            connectors: (!self.unlisted).then(|| self.connectors.clone()),
         }
     }
 }
