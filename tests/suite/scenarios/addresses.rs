@@ -1,16 +1,13 @@
 //! Bindings apart, and a unit whose addresses change while clients and peers use them.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use super::model::Model;
+use super::model::{Model, SOON};
 
 const UNIT: &str = "kafka-connect/1";
 /// Where clients and peers come in once they do so apart.
 const CLIENTS: &str = "10.151.77.1";
 const PEERS: &str = "10.151.78.1";
-const LONG: Duration = Duration::from_secs(60);
 
 /// Two workers and a client that is served.
 fn two_and_a_client() -> Model {
@@ -63,14 +60,14 @@ fn addresses_change_on_each_binding_apart_and_all_follow() {
         model.status_field(unit, "public-address")
     });
     let both = |second: &str| format!("http://{first}:8083,http://{second}:8083");
-    model.wait_until("both are told", LONG, || endpoints() == both(&second));
+    model.wait_until("both are told", SOON, || endpoints() == both(&second));
     let secret = model.given("client/0", "secret-user");
     let workers = || ["kafka-connect/0", UNIT].map(|unit| model.worker(unit));
     let before = workers();
 
     // Clients: told of the new address, served there, nothing restarts.
     move_to(&model, CLIENTS, "connect-client");
-    model.wait_until("clients are told", LONG, || endpoints() == both(CLIENTS));
+    model.wait_until("clients are told", SOON, || endpoints() == both(CLIENTS));
     let (code, _) = model.rest("client/0", 1, ("GET", "/connectors"), &Value::Null);
     assert_eq!(code, 200);
     assert_eq!(model.given("client/0", "secret-user"), secret);
@@ -78,7 +75,7 @@ fn addresses_change_on_each_binding_apart_and_all_follow() {
 
     // Peers: that unit's worker restarts once, to be known there; what it forwards gets through.
     move_to(&model, PEERS, "workers");
-    model.wait_until("its worker is known at the new address", LONG, || {
+    model.wait_until("its worker is known at the new address", SOON, || {
         let file = "/etc/kafka-connect/worker.properties";
         let text = model.sim(&["ssh", UNIT, "cat", file]);
         text.contains(&format!("rest.advertised.host.name={PEERS}\n"))
@@ -108,11 +105,11 @@ fn clients_and_peers_meet_over_ipv6() {
         }
     }
     let told = "http://[fd00:77::1]:8083,http://[fd00:77::2]:8083";
-    model.wait_until("clients are told", LONG, || {
+    model.wait_until("clients are told", SOON, || {
         model.taken("client/0")["endpoints"] == told
     });
     for (number, unit) in units.iter().enumerate() {
-        model.wait_until("its worker is known there", LONG, || {
+        model.wait_until("its worker is known there", SOON, || {
             let file = "/etc/kafka-connect/worker.properties";
             let name = format!("rest.advertised.host.name=[fd00:78::{}]\n", number + 1);
             model.sim(&["ssh", unit, "cat", file]).contains(&name)

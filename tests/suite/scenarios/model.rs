@@ -154,6 +154,7 @@ impl Model {
     }
 
     /// Runs a command that must succeed, and gives what it printed.
+    #[track_caller]
     pub(super) fn sim(&self, arguments: &[&str]) -> String {
         let output = self.attempt(arguments);
         assert!(
@@ -198,6 +199,7 @@ impl Model {
     }
 
     /// Waits for a unit's state and exact message.
+    #[track_caller]
     pub(super) fn wait_status(&self, unit: &str, state: &str, message: &str, limit: Duration) {
         let wanted = Status::new(state, message);
         self.wait_until(&format!("{unit} is {state}: {message}"), limit, || {
@@ -205,11 +207,13 @@ impl Model {
         });
     }
 
+    #[track_caller]
     pub(super) fn wait_active(&self, unit: &str) {
         self.wait_status(unit, "active", "", SOON);
     }
 
     /// Waits for what becomes true and stays so.
+    #[track_caller]
     pub(super) fn wait_until(&self, what: &str, limit: Duration, holds: impl Fn() -> bool) {
         let limit = limit * patience();
         let start = Instant::now();
@@ -224,6 +228,7 @@ impl Model {
     }
 
     /// Waits until nothing is left to do.
+    #[track_caller]
     pub(super) fn wait_idle(&self) {
         let limit = format!("{}s", (SOON * 2 * patience()).as_secs());
         self.sim(&["wait-for", "--idle", "--timeout", &limit]);
@@ -265,12 +270,14 @@ impl Model {
     }
 
     /// Waits until the client has a user of its relation's name.
+    #[track_caller]
     pub(super) fn wait_served(&self, unit: &str) {
         let user = format!("user relation-{}", self.client_relation(unit));
         self.wait_status(unit, "active", &user, SOON);
     }
 
     /// Runs an action that must succeed, and gives its results.
+    #[track_caller]
     pub(super) fn action(&self, unit: &str, words: &[&str]) -> Value {
         let done = self.json(&[&["run", unit], words].concat());
         assert_eq!(done[unit]["status"], "completed", "{words:?}: {done}");
@@ -285,6 +292,7 @@ impl Model {
 
     /// A REST call of a client's unit, with its user, to the endpoint with this place in its
     /// list: the code and, if it is JSON, the body.
+    #[track_caller]
     pub(super) fn rest(
         &self,
         unit: &str,
@@ -438,7 +446,7 @@ impl Drop for Model {
             let log = self.attempt(&["debug-log"]).stdout;
             let log = String::from_utf8_lossy(&log).into_owned();
             let lines: Vec<&str> = log.lines().collect();
-            let end = lines.len().saturating_sub(40);
+            let end = lines.len().saturating_sub(20);
             eprintln!("the end of the model's log:\n{}", lines[end..].join("\n"));
         }
         let ended = self.attempt(&["destroy-model"]);
