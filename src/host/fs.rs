@@ -5,6 +5,9 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
 /// Something could not be done to a path.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
@@ -48,15 +51,24 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
     found(fs::read(path)).map_err(failed("read", path))
 }
 
-/// The last `bytes` of a file as text, or nothing if there is none.
+/// The last `bytes` of a file as text, or nothing if there is none. What somebody else could put in
+/// its place, a link or a pipe, is none.
 ///
 /// # Errors
 ///
 /// It is there and cannot be read.
 pub fn read_tail(path: &Path, bytes: u64) -> Result<Option<String>, FsError> {
-    let Some(mut file) = found(File::open(path)).map_err(failed("open", path))? else {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Err(Errno::LOOP) => return Ok(None),
+        opened => found(opened.map_err(io::Error::from)).map_err(failed("open", path))?,
+    };
+    let Some(mut file) = file.map(File::from) else {
         return Ok(None);
     };
+    if !file.metadata().map_err(failed("read", path))?.is_file() {
+        return Ok(None);
+    }
     let mut read = || {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
@@ -276,6 +288,23 @@ mod tests {
         assert_eq!(read(&path).unwrap().as_deref(), Some(&b"two"[..]));
         assert!(has_access(&path.metadata().unwrap(), ours(0o600)));
         assert_eq!(names(root.path()).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn a_tail_is_of_a_regular_file() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        fs::write(path("file"), "one two").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        let pipe = std::process::Command::new("mkfifo")
+            .arg(path("pipe"))
+            .status();
+        assert!(pipe.unwrap().success());
+        let tail = |name: &str| read_tail(&path(name), 3).unwrap();
+        assert_eq!(tail("file").as_deref(), Some("two"));
+        for other in ["none", "link", "pipe", ""] {
+            assert_eq!(tail(other), None, "{other}");
+        }
     }
 
     #[test]
