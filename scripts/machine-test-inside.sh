@@ -42,7 +42,7 @@ phase() {
     : >"$OUT"
 }
 
-for user in kafka-connect kafka-connect-gateway; do
+for user in kafka-connect kafka-connect-gateway kafka-connect-warm; do
     id "$user" >/dev/null 2>&1 || useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$user"
 done
 chgrp -R kafka-connect-gateway /opt/kafka-connect-gateway

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use connect_core::layout::{GATEWAY_USER, UNITS, WORKER_USER};
+use connect_core::layout::{UNITS, USERS};
 
 use super::StepError;
 use crate::host::accounts::{self, Accounts};
@@ -68,7 +68,7 @@ fn units(directory: &str) -> Result<(), StepError> {
 }
 
 fn users(root: &Path) -> Result<(), StepError> {
-    for name in [WORKER_USER, GATEWAY_USER] {
+    for name in USERS {
         if Accounts::read(root)?.user(name).is_some() {
             accounts::delete(name)?;
         }

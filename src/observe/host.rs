@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use connect_core::fingerprint;
-use connect_core::layout::{
-    GATEWAY_SERVICE, GATEWAY_USER, Layout, UNITS, WORKER_SERVICE, WORKER_USER,
-};
+use connect_core::layout::{GATEWAY_SERVICE, Layout, UNITS, USERS, WORKER_SERVICE};
 use connect_core::observation::{Bundle, FileFact, Host, ServiceFact, StartFacts};
 use connect_core::wire::pem;
 
@@ -162,7 +160,7 @@ fn fact(metadata: &Metadata, sha256: String, accounts: &Accounts) -> FileFact {
 }
 
 fn users(accounts: &Accounts) -> BTreeSet<String> {
-    [WORKER_USER, GATEWAY_USER]
+    USERS
         .into_iter()
         .filter(|name| accounts.user(name).is_some() && accounts.group(name).is_some())
         .map(ToOwned::to_owned)

@@ -10,6 +10,10 @@ pub struct Layout {
 pub const WORKER_USER: &str = "kafka-connect";
 /// The system user and group that runs the gateway.
 pub const GATEWAY_USER: &str = "kafka-connect-gateway";
+/// The system user that archives the worker's classes: what it writes, no plugin can.
+pub const WARM_USER: &str = "kafka-connect-warm";
+/// Every system user of ours.
+pub const USERS: [&str; 3] = [WORKER_USER, GATEWAY_USER, WARM_USER];
 /// The worker's systemd unit.
 pub const WORKER_SERVICE: &str = "kafka-connect.service";
 /// The gateway's systemd unit.

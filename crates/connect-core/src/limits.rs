@@ -18,6 +18,11 @@ pub const RETRY_STEP_S: u64 = 60;
 /// Seconds within which a worker with something new has to become healthy; measured starts take up
 /// to 18 s, on a machine that starts three at once.
 pub const START_S: u64 = 180;
+/// Largest heap, in MiB, whose worker can use an archive of its classes: beyond 32 GiB Java's
+/// references to objects are of another kind.
+pub const ARCHIVED_HEAP_MIB: u64 = 31 << 10;
+/// A list of fewer classes is that of a worker that has just begun to start.
+pub const ARCHIVED_CLASSES: u32 = 3000;
 /// Seconds without a healthy answer after which a worker counts as down and may restart outside its
 /// turn: a group waits this long for one of its members (`rebalance.timeout.ms`), and answers nobody
 /// meanwhile.

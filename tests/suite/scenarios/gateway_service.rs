@@ -290,6 +290,10 @@ fn nobody_reads_what_is_not_theirs(model: &Model) {
     // The hook that wrote it writes others yet: none may be replaced while they are tried.
     model.wait_active(UNIT);
     model.wait_idle();
+    let archived = "test -e /var/cache/kafka-connect/worker.key && echo there || true";
+    model.wait_until("nor the archive of classes", SOON, || {
+        shell(model, archived) == "there\n"
+    });
     let (gateway_user, worker_user) = ("kafka-connect-gateway", "kafka-connect");
     for user in [gateway_user, worker_user] {
         // So neither is in a group that reads the journal, where the gateway's audit lines go.

@@ -45,7 +45,7 @@ sed -e 's/^group\.id=.*/&-start/' -e 's/^[a-z]*\.storage\.topic=.*/&-start/' \
     /etc/kafka-connect/worker.properties >$place/worker.properties
 sed "s#/var/log/kafka-connect/#$place/#" /etc/kafka-connect/log4j2.properties >$place/log4j2.properties
 case $2 in warm) cold= ;; *) cold='s#-XX:SharedArchiveFile=[^ ]*##' ;; esac
-command=$(tr '\0' ' ' </proc/$first/cmdline | sed -e "$cold" -e 's#-XX:DumpLoadedClassList=[^ ]*##' | sed -e "s#/etc/kafka-connect/worker\.properties#$place/worker.properties#" \
+command=$(tr '\0' ' ' </proc/$first/cmdline | sed -e "$cold" -e "s#-XX:DumpLoadedClassList=[^ ]*#-XX:DumpLoadedClassList=$place/classes.lst#" | sed -e "s#/etc/kafka-connect/worker\.properties#$place/worker.properties#" \
     -e "s#/etc/kafka-connect/log4j2\.properties#$place/log4j2.properties#")
 user=$(tr = : </etc/kafka-connect/users.properties)
 now() { date +%s%3N; }

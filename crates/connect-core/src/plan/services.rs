@@ -10,6 +10,7 @@ use crate::layout::{
 };
 use crate::limits;
 use crate::observation::{Host, ServiceFact};
+use crate::render::units;
 
 fn active<'a>(host: &'a Host, unit: &str) -> &'a str {
     let fact = host.services.get(unit);
@@ -102,15 +103,18 @@ pub(super) fn gateway(host: &Host, changed: impl Fn(&str) -> bool) -> Vec<Step> 
     steps
 }
 
-/// The archive of the worker's classes, made by a worker that is well, for one that starts later.
-/// One that cannot be made is tried again with another Java or Kafka, or after a reboot.
-pub(super) fn warm(host: &Host, warm: &Warm, changed: bool, layout: &Layout) -> Option<Step> {
-    let made = host.files.get(&layout.class_archive_key());
-    if made.is_some_and(|file| file.sha256 == fingerprint::sha256(warm.key.as_bytes())) {
+/// The archive of the classes of a worker that is well, for its next start. One that could not be
+/// made is tried again for another Java or Kafka only.
+pub(super) fn warm(host: &Host, warm: &Warm, layout: &Layout) -> Option<Step> {
+    let note = host.files.get(&layout.class_archive_key());
+    let tried = [warm.key.clone(), units::not_archived(&warm.key)];
+    let is_noted = |text: &String| {
+        note.is_some_and(|file| file.sha256 == fingerprint::sha256(text.as_bytes()))
+    };
+    if tried.iter().any(is_noted) {
         return None;
     }
     match active(host, WARM_SERVICE) {
-        "failed" if !changed => None,
         "active" | "activating" | "deactivating" => None,
         _ => Some(start(WARM_SERVICE)),
     }

@@ -4,11 +4,9 @@ use super::bundles::{self, Bundles};
 use super::goal::{self, FileGoal, Goal, WorkerGoal};
 use super::rolling::{Rolling, Standing};
 use super::users::Users;
-use super::{OnFailure, Step, rolling, services, unit};
+use super::{OnFailure, Step, services, unit};
 use crate::fingerprint;
-use crate::layout::{
-    GATEWAY_USER, Layout, UNITS, WAKE_PATH, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
-};
+use crate::layout::{Layout, UNITS, USERS, WAKE_PATH, WORKER_SERVICE};
 use crate::limits;
 use crate::model::Model;
 use crate::model::admission::Terms;
@@ -77,10 +75,6 @@ pub fn diff(
         .iter()
         .any(|unit| changed(unit) || host.services.get(*unit).is_some_and(|fact| fact.stale));
     let wake = services::wake(host, changed(WAKE_PATH));
-    let warm = goal.warm.as_ref();
-    let warm = warm
-        .filter(|_| standing == Standing::Fit && rolling::is_healthy(model))
-        .and_then(|warm| services::warm(host, warm, changed(WARM_SERVICE), layout));
     let gateway = goal.gateway.as_ref();
     let gateway = gateway.map(|_| services::gateway(host, changed));
     steps.extend(written);
@@ -101,7 +95,6 @@ pub fn diff(
     if standing != Standing::Outdated || rolling.may_restart {
         steps.extend(bundles::put_away(model, bundles, stopped));
     }
-    steps.extend(warm);
     if standing == Standing::Fit {
         steps.extend(goal::replaced(model, goal, layout).into_iter().map(sweep));
     }
@@ -114,6 +107,11 @@ pub fn diff(
             wait_s: limits::AWAIT_USERS_S,
         });
     }
+    if standing == Standing::Fit
+        && let Some(warm) = &goal.warm
+    {
+        steps.extend(services::warm(host, warm, layout));
+    }
     without_failed(model, steps)
 }
 
@@ -124,7 +122,7 @@ fn sweep(path: String) -> Step {
 /// Users and directories that everything else rests on.
 fn foundation(goal: &Goal, host: &Host) -> Vec<Step> {
     let mut steps = Vec::new();
-    for name in [WORKER_USER, GATEWAY_USER] {
+    for name in USERS {
         if !host.users.contains(name) {
             steps.push(Step::CreateUser {
                 name: name.to_owned(),

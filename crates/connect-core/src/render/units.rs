@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use crate::layout::{
     GATEWAY_CLIENT_SOCKET, GATEWAY_PEER_SOCKET, GATEWAY_SERVICE, GATEWAY_USER, Layout, WAKE_HOOK,
-    WAKE_SERVICE, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
+    WAKE_SERVICE, WARM_SERVICE, WARM_USER, WORKER_SERVICE, WORKER_USER,
 };
 use crate::limits;
 
-/// What keeps both services from the rest of the machine. systemd 249 knows all of it.
+/// What keeps our services from the rest of the machine. systemd 249 knows all of it.
 ///
 /// A worker gets no more than this: a JVM makes code executable as it runs
 /// (`MemoryDenyWriteExecute=`), and reads `/proc/meminfo` for its heap (`ProcSubset=`).
@@ -69,6 +69,14 @@ pub fn worker(unit: &WorkerUnit<'_>, layout: &Layout) -> String {
     } else {
         "-XX:+UseG1GC"
     };
+    // Without an archive, or with one for another Java or Kafka, Java goes without its own, too: its
+    // first start is a little slower than it would be without this.
+    let archive = if heap > limits::ARCHIVED_HEAP_MIB {
+        String::new()
+    } else {
+        let (archive, list) = (layout.class_archive(), layout.class_list());
+        format!("-XX:SharedArchiveFile={archive} -XX:DumpLoadedClassList={list} ")
+    };
     let command = [
         unit.java.to_owned(),
         format!("-Xms{least}m"),
@@ -79,10 +87,7 @@ pub fn worker(unit: &WorkerUnit<'_>, layout: &Layout) -> String {
         format!("-Djava.io.tmpdir={}", layout.tmp()),
         logging,
         format!("-Djava.security.auth.login.config={}", layout.jaas()),
-        // Without an archive, or with one for another Java or Kafka, it starts as it always did.
-        format!("-XX:SharedArchiveFile={}", layout.class_archive()),
-        format!("-XX:DumpLoadedClassList={}", layout.class_list()),
-        "-cp".to_owned(),
+        format!("{archive}-cp"),
         format!("{}/libs/*", unit.workload),
         "org.apache.kafka.connect.cli.ConnectDistributed".to_owned(),
         layout.worker_properties(),
@@ -130,8 +135,9 @@ SystemCallFilter=@system-service
 /// Archives the classes that the running worker has loaded (JEP 310), so that its next start maps
 /// them instead of reading and verifying thousands: a third of its time and of its processor time.
 ///
-/// It is the worker's user, for it reads what the worker wrote; the worker itself cannot write here
-/// (`ProtectSystem=strict`), so no plugin leaves anything to the next start.
+/// It runs as a user of its own: whoever writes the archive decides what the worker runs, and a
+/// plugin, whose processes are the worker's user's, is to leave nothing to a later start. Of the
+/// worker's files it reads those of its group.
 #[must_use]
 pub fn warm_service(java: &str, workload: &str, key: &str, layout: &Layout) -> String {
     format!(
@@ -141,15 +147,17 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-User={WORKER_USER}
+User={WARM_USER}
 Group={WORKER_USER}
 UMask=0027
 WorkingDirectory={cache}
 Environment=JAVA={java} LIBS={workload}/libs/* KEY={key}
 ExecStart=/bin/sh {script}
+# Behind everybody else, and the first to go where memory is short.
 CPUWeight=1
 Nice=19
-TimeoutStartSec=600
+OOMScoreAdjust=1000
+TimeoutStartSec=infinity
 ReadWritePaths={cache}
 {WALLS}RestrictAddressFamilies=AF_UNIX
 SystemCallFilter=@system-service
@@ -160,7 +168,8 @@ SystemCallFilter=@system-service
 }
 
 /// What [`warm_service`] runs. Only names of classes are taken from the list: they are looked up in
-/// Kafka's own jars, while other lines could name archives of somebody else.
+/// Kafka's own jars, while other lines could name archives of somebody else. Where the list is
+/// short, nothing is noted, and the next hook tries again.
 #[must_use]
 pub fn warm_script(layout: &Layout) -> String {
     format!(
@@ -168,14 +177,26 @@ pub fn warm_script(layout: &Layout) -> String {
 # Archives the classes that the worker has loaded; run by {WARM_SERVICE}.
 set -eu
 rm -f worker.key new.jsa
-LC_ALL=C sed -nE 's|^([[:alnum:]_$/]+)( id: [0-9]+)?$|\\1|p' {list} >classes.lst
-\"$JAVA\" -Xshare:dump -XX:+UseG1GC -Xmx256m -Xlog:disable -XX:SharedClassListFile=classes.lst \\
-    -XX:SharedArchiveFile=new.jsa -cp \"$LIBS\"
+LC_ALL=C sed -nE 's|^([[:alnum:]_$/]+)( id: [0-9]+)?$|\\1|p' {list} >classes.lst || true
+[ \"$(wc -l <classes.lst)\" -ge {least} ] || exit 0
+trap 'printf %s \"{failed}\" >worker.key' EXIT
+\"$JAVA\" -Xshare:dump -XX:+UseG1GC -Xmx256m -Xlog:disable -Xlog:all=error:stderr \\
+    -XX:SharedClassListFile=classes.lst -XX:SharedArchiveFile=new.jsa -cp \"$LIBS\"
+sync new.jsa
 mv -f new.jsa worker.jsa
+trap - EXIT
 printf %s \"$KEY\" >worker.key
 ",
         list = layout.class_list(),
+        least = limits::ARCHIVED_CLASSES,
+        failed = not_archived("$KEY"),
     )
+}
+
+/// What is noted in place of the key where an archive could not be made.
+#[must_use]
+pub fn not_archived(key: &str) -> String {
+    format!("{key} failed")
 }
 
 /// The gateway's unit.

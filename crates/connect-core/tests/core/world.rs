@@ -15,7 +15,7 @@ use connect_core::gateway::{
     Certificate as Presented, Protocol, Settings, State as GatewayState, Users,
 };
 use connect_core::layout::{
-    GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WARM_SERVICE, WORKER_SERVICE, WORKER_USER,
+    GATEWAY_SERVICE, GATEWAY_SOCKETS, Layout, WARM_SERVICE, WARM_USER, WORKER_SERVICE, WORKER_USER,
 };
 use connect_core::observation::*;
 use connect_core::plan::{Entropy, MintedValue, Plan, Promise, Step};
@@ -146,6 +146,8 @@ pub struct Machine {
     pub deaf: bool,
     /// Its systemd does not start the gateway any more.
     pub out_of_budget: bool,
+    /// No archive of its worker's classes can be made.
+    pub unarchivable: bool,
     /// Its worker exits at its start, for this reason.
     pub exits: Option<String>,
     /// Its worker does not become healthy, whatever happens.

@@ -8,7 +8,7 @@ use super::model::{Model, Status, built};
 
 pub(super) const UNITS: [&str; 3] = ["kafka-connect/0", "kafka-connect/1", "kafka-connect/2"];
 /// Three workers restart one after the other, on a machine that they share with a broker.
-pub(super) const ROLL: Duration = Duration::from_secs(420);
+pub(super) const ROLL: Duration = Duration::from_secs(290);
 
 /// Name and password of a REST user, and where it may be used.
 #[derive(Clone, Debug)]

@@ -10,7 +10,10 @@ use super::users::Users;
 use super::{Owner, Step};
 use crate::fingerprint;
 use crate::gateway::State;
-use crate::layout::{GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WARM_SERVICE, WORKER_USER};
+use crate::layout::{
+    GATEWAY_USER, Layout, WAKE_PATH, WAKE_SERVICE, WARM_SERVICE, WARM_USER, WORKER_USER,
+};
+use crate::limits;
 use crate::model::{Model, options};
 use crate::observation::StartFacts;
 use crate::render::units;
@@ -206,6 +209,9 @@ pub fn machine(
 fn warm(model: &Model<'_>, workload: Option<&(String, String)>, layout: &Layout) -> Option<Warm> {
     let (java, release) = model.seen.host.java.as_ref()?;
     let (directory, _) = workload?;
+    if worker::heap(model) > limits::ARCHIVED_HEAP_MIB {
+        return None;
+    }
     let script = units::warm_script(layout);
     let key = fingerprint::short(
         [java, release, directory, &script]
@@ -268,7 +274,7 @@ fn directories(layout: &Layout) -> Vec<DirectoryGoal> {
         (layout.retired(), 0o755, "root", "root"),
         (layout.tmp(), 0o700, WORKER_USER, WORKER_USER),
         (layout.log(), 0o750, WORKER_USER, WORKER_USER),
-        (layout.cache(), 0o750, WORKER_USER, WORKER_USER),
+        (layout.cache(), 0o750, WARM_USER, WORKER_USER),
     ]
     .into_iter()
     .map(|(path, mode, user, group)| DirectoryGoal {

@@ -194,7 +194,8 @@ fn read_at_start(model: &Model<'_>, ready: &Ready<'_>, layout: &Layout) -> Vec<F
     files
 }
 
-fn heap(model: &Model<'_>) -> u64 {
+/// The worker's heap in MiB.
+pub(super) fn heap(model: &Model<'_>) -> u64 {
     let (least, most) = limits::HEAP_MIB;
     let automatic = match model.config.profile {
         Profile::Production => (model.seen.host.memory_mib / 2).clamp(least, most),

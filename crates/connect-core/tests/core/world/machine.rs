@@ -150,10 +150,15 @@ impl Machine {
             .find_map(|line| line.split_once(" KEY="))
             .unwrap()
             .1;
+        let bytes = if self.unarchivable {
+            format!("{key} failed").into_bytes()
+        } else {
+            key.into()
+        };
         let file = SimFile {
-            bytes: key.into(),
+            bytes,
             mode: 0o640,
-            user: WORKER_USER.to_owned(),
+            user: WARM_USER.to_owned(),
             group: WORKER_USER.to_owned(),
         };
         self.files.insert(layout.class_archive_key(), file);
